@@ -1,0 +1,179 @@
+//! What can be asked of the article actors. The contract between the front and this domain.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::slug::Slug;
+use crate::auth::{Email, UserId};
+use crate::kit::Command;
+use crate::messages;
+use crate::text::Text;
+
+/// An article's headline.
+pub type Title = Text<1, 255>;
+/// What an article is about, in a sentence.
+pub type Description = Text<0, 1000>;
+/// An article's text; the limit on a request's body bounds it before this does.
+pub type Body = Text<1, 1_000_000>;
+
+/// Who wrote an article.
+#[derive(Debug, Clone)]
+pub struct Author {
+    /// Their id.
+    pub id: UserId,
+    /// Their address, which only they get to see.
+    pub email: Email,
+    /// What they are called.
+    pub name: String,
+    /// What they say about themselves.
+    pub bio: String,
+    /// Where their picture is.
+    pub image: String,
+}
+
+/// An article.
+#[derive(Debug, Clone)]
+pub struct Article {
+    /// Its id.
+    pub id: i64,
+    /// Its address, which stays.
+    pub slug: Slug,
+    /// Its headline.
+    pub title: String,
+    /// What it is about.
+    pub description: String,
+    /// Its text; left out (`None`) on list pages.
+    pub body: Option<String>,
+    /// Who wrote it.
+    pub author: Author,
+    /// How many people favorited it.
+    pub favorites_count: i64,
+    /// Counts up with every change.
+    pub version: i64,
+    /// When it was published.
+    pub created_at: OffsetDateTime,
+    /// When it was last changed.
+    pub updated_at: OffsetDateTime,
+}
+
+/// An article as one reader sees it. The article may be shared by many readers.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// What all readers see.
+    pub article: Arc<Article>,
+    /// Whether this one favorited it.
+    pub favorited: bool,
+}
+
+/// Why the rules of this domain say no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such article.
+    #[error("article not found")]
+    NotFound,
+    /// Only its author may do this.
+    #[error("not the author")]
+    NotAuthor,
+    /// Whoever wants to write has gone meanwhile.
+    #[error("the author is gone")]
+    AuthorGone,
+}
+
+/// Read an article.
+#[derive(Debug, Clone)]
+pub struct FindArticle {
+    /// Which.
+    pub slug: Slug,
+    /// Who reads.
+    pub viewer: Option<UserId>,
+}
+
+/// Which articles, and which page of them. Two that are equal share one answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct ListArticles {
+    /// Words that must occur.
+    pub search: Option<String>,
+    /// Who wrote them.
+    pub author: Option<UserId>,
+    /// Who favorited them.
+    pub favorited_by: Option<UserId>,
+    /// Who follows their authors.
+    pub followed_by: Option<UserId>,
+    /// Only those with smaller ids: the page after the one that ended with it.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: i64,
+    /// So many left out first.
+    pub offset: i64,
+    /// Who reads.
+    pub viewer: Option<UserId>,
+}
+
+/// One page of articles, newest first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The articles, without bodies.
+    pub articles: Vec<View>,
+    /// How many match in all.
+    pub total: i64,
+}
+
+/// Publish an article.
+#[derive(Debug, Clone)]
+pub struct CreateArticle {
+    /// Who writes.
+    pub author: UserId,
+    /// Its headline.
+    pub title: Title,
+    /// What it is about.
+    pub description: Description,
+    /// Its text.
+    pub body: Body,
+}
+
+/// Change an article.
+#[derive(Debug, Clone)]
+pub struct UpdateArticle {
+    /// Which.
+    pub slug: Slug,
+    /// Who wants to.
+    pub editor: UserId,
+    /// Its new headline, if any.
+    pub title: Option<Title>,
+    /// What it is about now, if that changes.
+    pub description: Option<Description>,
+    /// Its new text, if any.
+    pub body: Option<Body>,
+}
+
+/// Delete an article.
+#[derive(Debug, Clone)]
+pub struct DeleteArticle {
+    /// Which.
+    pub slug: Slug,
+    /// Who wants to.
+    pub editor: UserId,
+}
+
+macro_rules! command {
+    ($command:ident, $name:literal, $reply:ty, idempotent: $idempotent:literal) => {
+        impl Command for $command {
+            type Reply = $reply;
+            type Refusal = Refusal;
+            const NAME: &'static str = $name;
+            const IDEMPOTENT: bool = $idempotent;
+        }
+    };
+}
+
+command!(FindArticle, "find", View, idempotent: true);
+command!(ListArticles, "list", Arc<Page>, idempotent: true);
+command!(CreateArticle, "create", View, idempotent: false);
+command!(UpdateArticle, "update", View, idempotent: false);
+command!(DeleteArticle, "delete", (), idempotent: false);
+
+messages! {
+    /// What an editor understands.
+    pub enum EditorMessage { UpdateArticle, DeleteArticle }
+}

@@ -1,0 +1,111 @@
+//! Articles: reading, listing, publishing, editing.
+//!
+//! ```text
+//! by_slug  batcher: all slugs asked for, one statement     lists   batcher: equal queries, one statement
+//! creator  batcher: articles and their jobs, one commit    editors one order for each slug
+//! ```
+//!
+//! What must stay true: an article and the job that tells its author's followers commit together; a slug
+//! never changes; only the author edits.
+
+pub mod message;
+pub mod slug;
+pub(crate) mod store;
+mod workers;
+
+use std::sync::Arc;
+
+pub use message::{Article, Page, Refusal, View};
+use message::{CreateArticle, DeleteArticle, EditorMessage, FindArticle, ListArticles, UpdateArticle};
+pub use slug::Slug;
+
+use crate::kit::postgres::Postgres;
+use crate::kit::{Ask, Caller, Endpoint, Failure};
+use crate::supervision::{ChildSpec, child};
+
+/// Editors among which the slugs are divided.
+const EDITORS: usize = 4;
+
+/// The domain, as the front knows it. Cheap to clone.
+#[derive(Clone)]
+pub struct Articles {
+    by_slug: Endpoint<Ask<FindArticle>>,
+    lists: Endpoint<Ask<ListArticles>>,
+    creator: Endpoint<Ask<CreateArticle>>,
+    editors: Arc<[Endpoint<EditorMessage>]>,
+}
+
+type Answer<T> = Result<T, Failure<Refusal>>;
+
+impl Articles {
+    /// The domain's handle and its actors: `room` messages may wait at each, `batch` go into one statement.
+    pub fn new(postgres: &Postgres, room: usize, batch: usize) -> (Self, Vec<ChildSpec>) {
+        let articles = Self {
+            by_slug: Endpoint::new("articles/by_slug", "root/articles/by_slug", room),
+            lists: Endpoint::new("articles/lists", "root/articles/lists", room),
+            creator: Endpoint::new("articles/creator", "root/articles/creator", room),
+            editors: (0..EDITORS)
+                .map(|shard| Endpoint::new("articles/editors", format!("root/articles/editor-{shard}"), room))
+                .collect(),
+        };
+        let mut children = vec![
+            child::batcher(&articles.by_slug, Arc::new(workers::BySlug(postgres.clone())), 2, batch),
+            child::batcher(&articles.lists, Arc::new(workers::Lists(postgres.clone())), 4, batch),
+            child::batcher(&articles.creator, Arc::new(workers::Creator(postgres.clone())), 2, batch),
+        ];
+        let editor = Arc::new(workers::Editor(postgres.clone()));
+        // One hand each: that is what makes the order.
+        children.extend(articles.editors.iter().map(|editors| child::pool(editors, Arc::clone(&editor), 1)));
+        (articles, children)
+    }
+
+    /// Reads an article.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn find(&self, caller: &Caller, find: FindArticle) -> Answer<View> {
+        self.by_slug.ask(caller, find).await
+    }
+
+    /// Reads a page of articles.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn list(&self, caller: &Caller, list: ListArticles) -> Answer<Arc<Page>> {
+        self.lists.ask(caller, list).await
+    }
+
+    /// Publishes an article.
+    ///
+    /// # Errors
+    /// [`Refusal::AuthorGone`].
+    pub async fn create(&self, caller: &Caller, create: CreateArticle) -> Answer<View> {
+        self.creator.ask(caller, create).await
+    }
+
+    /// Changes an article.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::NotAuthor`].
+    pub async fn update(&self, caller: &Caller, update: UpdateArticle) -> Answer<View> {
+        match self.editor(&update.slug) {
+            Some(editor) => editor.ask(caller, update).await,
+            None => Err(Failure::Refused(Refusal::NotFound)),
+        }
+    }
+
+    /// Deletes an article.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::NotAuthor`].
+    pub async fn delete(&self, caller: &Caller, delete: DeleteArticle) -> Answer<()> {
+        match self.editor(&delete.slug) {
+            Some(editor) => editor.ask(caller, delete).await,
+            None => Err(Failure::Refused(Refusal::NotFound)),
+        }
+    }
+
+    fn editor(&self, slug: &Slug) -> Option<&Endpoint<EditorMessage>> {
+        self.editors.get(slug.shard(self.editors.len()))
+    }
+}

@@ -1,0 +1,103 @@
+//! Favorites: many pairs of article and user, one statement, exact counts.
+//!
+//! The articles are divided among shards, so that wishes about one article meet in one mailbox: a hot
+//! article costs one update for all that gathered, and no two statements of a node fight for its row.
+
+pub mod message;
+mod net;
+mod store;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+
+pub use message::Refusal;
+use message::SetFavorite;
+use store::Pair;
+
+use crate::articles::View;
+use crate::kit::batcher::{Answers, Gather};
+use crate::kit::postgres::Postgres;
+use crate::kit::{Ask, Caller, Endpoint, Failure, Scope, metrics};
+use crate::supervision::{ChildSpec, child};
+
+/// Shards among which the articles are divided.
+const SHARDS: usize = 4;
+
+/// The domain, as the front knows it. Cheap to clone.
+#[derive(Clone)]
+pub struct Favorites {
+    shards: Arc<[Endpoint<Ask<SetFavorite>>]>,
+}
+
+impl Favorites {
+    /// The domain's handle and its actors: `room` messages may wait at each, `batch` go into one statement.
+    pub fn new(postgres: &Postgres, room: usize, batch: usize) -> (Self, Vec<ChildSpec>) {
+        let shards: Arc<[_]> = (0..SHARDS)
+            .map(|shard| Endpoint::new("favorites", format!("root/favorites/shard-{shard}"), room))
+            .collect();
+        let rules = Arc::new(Shard(postgres.clone()));
+        // One flush at a time: a second one would only wait for the rows that the first one locked.
+        let children = shards.iter().map(|shard| child::batcher(shard, Arc::clone(&rules), 1, batch)).collect();
+        (Self { shards }, children)
+    }
+
+    /// Favorites an article, or takes the favorite back (also when it was none).
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchArticle`], [`Refusal::AlreadyFavorited`].
+    pub async fn set(&self, caller: &Caller, set: SetFavorite) -> Result<View, Failure<Refusal>> {
+        match self.shards.get(set.slug.shard(self.shards.len())) {
+            Some(shard) => shard.ask(caller, set).await,
+            None => Err(Failure::Refused(Refusal::NoSuchArticle)),
+        }
+    }
+}
+
+struct Shard(Postgres);
+
+impl Gather for Shard {
+    type Command = SetFavorite;
+
+    async fn run(&self, commands: &[SetFavorite], scope: &Scope) -> Answers<SetFavorite> {
+        let wishes: Vec<(Pair, bool)> =
+            commands.iter().map(|set| ((set.slug.clone(), set.user), set.favorited)).collect();
+        let mut traces: HashMap<&Pair, Option<String>> = HashMap::new();
+        for (at, (pair, _)) in wishes.iter().enumerate() {
+            if let Some(trace) = scope.trace_of(at) {
+                trace.set(|| [KeyValue::new("article.slug", pair.0.shared())]);
+                traces.insert(pair, trace.traceparent());
+            }
+        }
+        let last: Vec<store::Wish> = net::last_wishes(&wishes)
+            .into_iter()
+            .map(|(pair, wanted)| {
+                let trace = traces.get(&pair).cloned().flatten();
+                (pair, wanted, trace)
+            })
+            .collect();
+        let set = store::set(&self.0, scope, &last).await?;
+        count(&last, &set);
+        let already = net::already_so(&wishes, |pair| set.get(pair).is_some_and(|set| set.was_favorited));
+        let answer = |((pair, favorited), already): (&(Pair, bool), bool)| {
+            let set = set.get(pair).ok_or(Refusal::NoSuchArticle)?;
+            match (favorited, already) {
+                (true, true) => Err(Refusal::AlreadyFavorited),
+                _ => Ok(View { article: Arc::clone(&set.article), favorited: *favorited }),
+            }
+        };
+        Ok(wishes.iter().zip(already).map(answer).collect())
+    }
+}
+
+fn count(wishes: &[store::Wish], set: &HashMap<Pair, store::Set>) {
+    let changed = |wanted: bool| {
+        let now_so = |(pair, to, _): &&store::Wish| {
+            *to == wanted && set.get(pair).is_some_and(|set| set.was_favorited != wanted)
+        };
+        wishes.iter().filter(now_so).count() as u64
+    };
+    metrics::domain().favorites_added.add(changed(true), &[]);
+    metrics::domain().favorites_removed.add(changed(false), &[]);
+}

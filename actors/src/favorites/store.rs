@@ -1,0 +1,39 @@
+//! The domain's statement.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+
+use crate::articles::{Article, Slug, store::article};
+use crate::auth::UserId;
+use crate::kit::postgres::Postgres;
+use crate::kit::{Fault, Scope};
+use crate::sql;
+
+/// An article and somebody who likes it, or not.
+pub(super) type Pair = (Slug, UserId);
+
+/// A pair as it was, and its article as it is.
+pub(super) struct Set {
+    pub(super) was_favorited: bool,
+    pub(super) article: Arc<Article>,
+}
+
+/// A pair, its wanted state, and the trace that its job belongs to.
+pub(super) type Wish = (Pair, bool, Option<String>);
+
+/// Those of the wishes whose article and user exist.
+pub(super) async fn set(db: &Postgres, scope: &Scope, wishes: &[Wish]) -> Result<HashMap<Pair, Set>, Fault> {
+    let slugs: Vec<&str> = wishes.iter().map(|((slug, _), ..)| slug.as_str()).collect();
+    let users: Vec<i64> = wishes.iter().map(|((_, user), ..)| user.0).collect();
+    let wanted: Vec<bool> = wishes.iter().map(|(_, wanted, _)| *wanted).collect();
+    let traces: Vec<Option<&str>> = wishes.iter().map(|(.., trace)| trace.as_deref()).collect();
+    let rows = db.write(scope, sql!("favorites/set"), &[&slugs, &users, &wanted, &traces]).await?;
+    let set = |row: &Row| {
+        let slug = Slug::stored(row.get("slug"));
+        let article = Arc::new(article(row, slug.clone(), row.get("body")));
+        ((slug, UserId(row.get("user_id"))), Set { was_favorited: row.get("was_favorited"), article })
+    };
+    Ok(rows.iter().map(set).collect())
+}

@@ -1,0 +1,156 @@
+//! The consumer: takes as many jobs from the stream as this process has hands free, claims them and hands
+//! them to the pool. Its progress is the process' heartbeat.
+//!
+//! It beats before it first claims, so that no living process ever runs a job unseen; and it beats only
+//! from its own loop, so that a process that is stuck is seen to be.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Shared;
+use super::message::Job;
+use super::pool::{PoolMessage, RunJob};
+use super::store;
+use super::stream::{Entry, Keys};
+use crate::kit::retry::Backoff;
+use crate::kit::routine::{Routine, Stopping};
+use crate::kit::{Caller, Endpoint, Fault, Scope, Trace};
+
+/// How long a read waits for the first entry, and so how often this process beats when it is idle.
+const PATIENCE: Duration = Duration::from_millis(1000);
+/// How long the statements of one round may take.
+const ROUND_WITHIN: Duration = Duration::from_secs(5);
+/// While PostgreSQL or Redis is away.
+const RETRY: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(1) };
+/// Beyond an attempt's own limit: what its completion may take.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Takes jobs from the stream.
+pub(super) struct Consumer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) pool: Endpoint<PoolMessage>,
+    /// The pool's hands that have no job; kept across incarnations, for so are the jobs under way.
+    pub(super) hands: Arc<Semaphore>,
+}
+
+impl Routine for Consumer {
+    async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
+        let mut failures = 0;
+        loop {
+            let started = Instant::now();
+            // Not dropped when told to stop: jobs that were claimed have to reach the pool.
+            let Err(fault) = self.consume(stopping.clone()).await else { break };
+            failures = if started.elapsed() > PATIENCE { 1 } else { failures + 1 };
+            if failures == 1 {
+                tracing::warn!(%fault, "jobs cannot be taken; trying on");
+            }
+            // Redis being away does not make this process dead: it goes on with the jobs it has.
+            if let Err(fault) = self.beat().await {
+                tracing::debug!(%fault, "cannot say that this process is alive");
+            }
+            if stopping.unless(tokio::time::sleep(RETRY.draw(failures))).await.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Consumer {
+    /// Takes jobs until told to stop (`Ok`) or until something fails.
+    async fn consume(&self, mut stopping: Stopping) -> Result<(), Fault> {
+        let keys = Keys::new(&self.shared.settings.prefix);
+        let consumer = self.shared.boot.to_string();
+        self.beat().await?;
+        keys.ensure_group(&self.shared.redis).await?;
+        let mut connection = self.shared.redis.blocking().await?;
+        while !stopping.is_asked() {
+            self.beat().await?;
+            let Some(free) = self.free_hands(&mut stopping).await? else { break };
+            let entries = read(&keys, &mut connection, &consumer, free.num_permits()).await?;
+            self.hand_over(&keys, entries, free).await?;
+        }
+        Ok(())
+    }
+
+    /// All hands that are free, at least one; beats while it waits for one. `None` when told to stop.
+    async fn free_hands(&self, stopping: &mut Stopping) -> Result<Option<OwnedSemaphorePermit>, Fault> {
+        loop {
+            let one = tokio::time::timeout(PATIENCE, Arc::clone(&self.hands).acquire_owned());
+            match stopping.unless(one).await {
+                None => return Ok(None),
+                Some(Err(_)) => self.beat().await?,
+                Some(Ok(permit)) => {
+                    let mut free = permit.map_err(Fault::internal)?;
+                    let more = u32::try_from(self.hands.available_permits()).unwrap_or(0);
+                    if let Ok(rest) = Arc::clone(&self.hands).try_acquire_many_owned(more) {
+                        free.merge(rest);
+                    }
+                    return Ok(Some(free));
+                }
+            }
+        }
+    }
+
+    /// Claims what was read, hands what we got to the pool, and does away with the rest: its jobs run
+    /// elsewhere, or are finished, or are not due and come again.
+    async fn hand_over(&self, keys: &Keys, entries: Vec<Entry>, mut free: OwnedSemaphorePermit) -> Result<(), Fault> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = entries.iter().filter_map(|entry| entry.job).collect();
+        let kinds: Vec<&str> = self.shared.effects.keys().copied().collect();
+        let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
+        let claimed = store::claim(&self.shared.postgres, &scope, &ids, self.shared.boot, &kinds).await?;
+        let mut finished: Vec<String> = Vec::new();
+        let mut jobs: std::collections::HashMap<i64, Job> = claimed.into_iter().map(|job| (job.id, job)).collect();
+        for entry in entries {
+            match entry.job.and_then(|id| jobs.remove(&id)) {
+                Some(job) => self.start(job, entry.place, free.split(1)),
+                None => finished.push(entry.place),
+            }
+        }
+        keys.acknowledge(&self.shared.redis, &Trace::default(), &finished).await
+    }
+
+    fn start(&self, job: Job, place: String, hand: Option<OwnedSemaphorePermit>) {
+        let (pool, shared) = (self.pool.clone(), Arc::clone(&self.shared));
+        let deadline = Instant::now() + self.shared.settings.attempt_within + GRACE;
+        let caller = Caller { trace: Trace::from_traceparent(job.traceparent.as_deref()), deadline };
+        tokio::spawn(async move {
+            if let Err(failure) = pool.ask(&caller, RunJob { job: job.clone(), place }).await {
+                tracing::warn!(job.id, job.attempt, %failure, "an attempt got no answer");
+                let scope = Scope::new(caller.trace.clone(), Instant::now() + ROUND_WITHIN);
+                // Should this fail too, the rescuer finds the job by its age.
+                if let Err(fault) =
+                    store::fail(&shared.postgres, &scope, &job, shared.boot, "got no answer", Some(Duration::ZERO))
+                        .await
+                {
+                    tracing::warn!(job.id, %fault, "an attempt without an answer could not be ended");
+                }
+            }
+            drop(hand);
+        });
+    }
+
+    async fn beat(&self) -> Result<(), Fault> {
+        let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
+        store::beat(&self.shared.postgres, &scope, self.shared.boot).await
+    }
+}
+
+async fn read(
+    keys: &Keys,
+    connection: &mut MultiplexedConnection,
+    consumer: &str,
+    count: usize,
+) -> Result<Vec<Entry>, Fault> {
+    // The connection itself waits for ever; a Redis that went silent must not keep us from beating.
+    match tokio::time::timeout(PATIENCE * 3, keys.read(connection, consumer, count, PATIENCE)).await {
+        Ok(entries) => Ok(entries?),
+        Err(_) => Err(Fault::unavailable(crate::kit::Dependency::Redis, "no answer in time")),
+    }
+}

@@ -1,0 +1,146 @@
+//! Jobs: what a write leaves to be done later, done exactly once. Knows no domain: they bring their
+//! [`Effect`]s.
+//!
+//! ```text
+//! the write's statement inserts a row ─NOTIFY▶ relay ─▶ stream ─▶ consumer ─claim▶ pool
+//!      (PostgreSQL: what is true)              (Redis: moves ids)                   │
+//!   scheduled ◀─ failed, attempts left ◀──────────────┬───── effect + completion: one transaction
+//!   discarded ◀─ failed, none left     ◀──────────────┘
+//! ```
+//!
+//! * The relay moves what is unsent, and marks it in the transaction that locked it: it may be sent
+//!   twice, never forgotten.
+//! * A claim starts an attempt only on a job that is due, and gives it a number. Completion, failure and
+//!   the effect itself count only while that number is the job's: an older attempt changes nothing.
+//! * A process that stops to beat is dead: the rescuer of any other takes its jobs back. The beat is the
+//!   consumer's own progress and is judged by the database's clock.
+//! * What Redis loses, the reconciler has sent again.
+
+mod consumer;
+mod message;
+mod pool;
+mod reconciler;
+mod relay;
+mod rescuer;
+mod scheduler;
+mod store;
+mod stream;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{Notify, Semaphore};
+use uuid::Uuid;
+
+pub use message::{Job, JobError, JobView, ListJobs, Refusal, RetryJob, State};
+pub use store::{Counts, live_workers};
+
+use crate::kit::postgres::{Postgres, Transaction};
+use crate::kit::redis::Redis;
+use crate::kit::retry::Backoff;
+use crate::kit::{Caller, Endpoint, Failure, Fault, Scope};
+use crate::supervision::{ChildSpec, child};
+
+/// What jobs of one kind do.
+pub trait Effect: Send + Sync + 'static {
+    /// The kind, as the statements that insert its jobs write it.
+    fn kind(&self) -> &'static str;
+    /// Takes effect within `tx`, which also completes the job. An error fails the attempt and undoes all.
+    fn apply<'a>(
+        &'a self,
+        job: &'a Job,
+        tx: &'a Transaction<'a>,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<(), JobError>>;
+}
+
+/// How jobs are executed.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Jobs that this process works on at once.
+    pub workers: usize,
+    /// What an attempt may take.
+    pub attempt_within: Duration,
+    /// How long failed attempts are held back.
+    pub backoff: Backoff,
+    /// A process that was not seen for this long is dead.
+    pub dead_after: Duration,
+    /// A job that was sent this long ago and has not begun is sent again.
+    pub resend_after: Duration,
+    /// What the keys in Redis begin with.
+    pub prefix: String,
+}
+
+/// What every job actor shares.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    /// This process, until it ends: never used again.
+    pub(crate) boot: Uuid,
+    pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
+    pub(crate) effects: HashMap<&'static str, Arc<dyn Effect>>,
+    /// Wakes the relay. A lost wake-up costs only time.
+    pub(crate) wake: Notify,
+}
+
+/// The jobs, as the operators' front knows them. Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs {
+    desk: Endpoint<message::DeskMessage>,
+}
+
+impl Jobs {
+    /// The handle and its actor, which answers operators' questions.
+    pub fn desk(postgres: &Postgres, room: usize) -> (Self, ChildSpec) {
+        let desk = Endpoint::new("jobs/desk", "root/jobs/desk", room);
+        let child = child::pool(&desk, Arc::new(message::Desk(postgres.clone())), 2);
+        (Self { desk }, child)
+    }
+
+    /// A page of jobs, and how many there are in each state.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn list(&self, caller: &Caller, list: ListJobs) -> Result<(Vec<JobView>, Counts), Failure<Refusal>> {
+        self.desk.ask(caller, list).await
+    }
+
+    /// Gives a dead letter another set of attempts.
+    ///
+    /// # Errors
+    /// [`Refusal::NotADeadLetter`].
+    pub async fn retry(&self, caller: &Caller, retry: RetryJob) -> Result<(), Failure<Refusal>> {
+        self.desk.ask(caller, retry).await
+    }
+}
+
+/// The actors that move and execute jobs, in the order of their start.
+///
+/// # Errors
+/// When the Redis URL is not one; the message does not repeat it.
+pub fn workers(
+    settings: Settings,
+    postgres: &Postgres,
+    redis: Redis,
+    boot: Uuid,
+    effects: Vec<Arc<dyn Effect>>,
+) -> Result<Vec<ChildSpec>, Fault> {
+    let hands = settings.workers;
+    let effects = effects.into_iter().map(|effect| (effect.kind(), effect)).collect();
+    let shared = Arc::new(Shared { settings, boot, postgres: postgres.clone(), redis, effects, wake: Notify::new() });
+    // The consumer takes only as many jobs as there are hands free, so that the pool's mailbox never fills.
+    let pool = Endpoint::new("jobs/pool", "root/jobs/pool", hands * 2);
+    let consumer =
+        consumer::Consumer { shared: Arc::clone(&shared), pool: pool.clone(), hands: Arc::new(Semaphore::new(hands)) };
+    Ok(vec![
+        child::pool(&pool, Arc::new(pool::Executor(Arc::clone(&shared))), hands),
+        child::routine("consumer", Arc::new(consumer)),
+        child::routine("relay", Arc::new(relay::Relay(Arc::clone(&shared)))),
+        child::routine("listener", Arc::new(relay::Listener(Arc::clone(&shared)))),
+        child::routine("scheduler", Arc::new(scheduler::Scheduler(Arc::clone(&shared)))),
+        child::routine("rescuer", Arc::new(rescuer::Rescuer(Arc::clone(&shared)))),
+        child::routine("reconciler", Arc::new(reconciler::Reconciler(shared))),
+    ])
+}

@@ -1,0 +1,160 @@
+//! The job pool: runs attempts. The effect and the job's completion commit in one transaction; an attempt
+//! that fails, panics or takes too long is tried again after a back-off, and in the end is a dead letter.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanKind};
+
+use super::Shared;
+use super::message::{Job, JobError};
+use super::store::{self, Failed};
+use super::stream::Keys;
+use crate::kit::command::{Answer, Outcome};
+use crate::kit::pool::Worker;
+use crate::kit::retry::{Next, after_failure};
+use crate::kit::{Command, Failure, Scope, Trace, metrics};
+use crate::messages;
+
+/// Run an attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct RunJob {
+    /// Of which job.
+    pub(crate) job: Job,
+    /// Its entry in the stream.
+    pub(crate) place: String,
+}
+
+impl Command for RunJob {
+    type Reply = ();
+    type Refusal = std::convert::Infallible;
+    const NAME: &'static str = "run_job";
+    /// The attempt's number makes a second run of it harmless.
+    const IDEMPOTENT: bool = true;
+}
+
+messages! {
+    /// What the pool understands.
+    pub(crate) enum PoolMessage { RunJob }
+}
+
+/// How an attempt ended without an error.
+enum Done {
+    Completed,
+    /// It was not the job's attempt any more, so it changed nothing.
+    Fenced,
+}
+
+/// Runs attempts.
+pub(super) struct Executor(pub(super) Arc<Shared>);
+
+impl Worker for Executor {
+    type Message = PoolMessage;
+
+    async fn handle(&self, message: PoolMessage, scope: Scope) -> Outcome {
+        let PoolMessage::RunJob(ask) = message;
+        ask.serve(|run| self.run(run, &scope)).await
+    }
+}
+
+impl Executor {
+    async fn run(&self, run: RunJob, scope: &Scope) -> Answer<RunJob> {
+        let RunJob { job, place } = run;
+        let span = scope.trace.child(|| {
+            SpanBuilder::from_name(format!("process {}", job.kind)).with_kind(SpanKind::Consumer).with_attributes([
+                KeyValue::new("messaging.system", "redis"),
+                KeyValue::new("messaging.operation.type", "process"),
+                KeyValue::new("messaging.operation.name", "process"),
+                KeyValue::new("messaging.destination.name", job.kind.clone()),
+                KeyValue::new("messaging.message.id", job.id.to_string()),
+                KeyValue::new("callboard.job.attempt", i64::from(job.attempt)),
+            ])
+        });
+        let within = Scope::new(span.trace().clone(), scope.deadline);
+        let kind = [KeyValue::new("kind", job.kind.clone())];
+        metrics::jobs().queue_latency.record(job.waited.max(0.0) * 1e3, &kind);
+        let started = Instant::now();
+        let result = self.attempt(&job, &within).with_context(span.trace().context().clone()).await;
+        metrics::jobs().duration.record(started.elapsed().as_secs_f64() * 1e3, &kind);
+        match result {
+            Ok(Done::Completed) => metrics::jobs().completed.add(1, &kind),
+            Ok(Done::Fenced) => tracing::warn!(job.id, job.attempt, "an attempt was fenced off; it changed nothing"),
+            Err(error) => {
+                span.fail("job_failed", || "the attempt failed".to_owned());
+                self.failed(&job, &error, &within, &kind).await?;
+            }
+        }
+        self.acknowledge(place, span.trace()).await;
+        Ok(())
+    }
+
+    /// The effect and the completion, in one transaction, within the time for an attempt.
+    async fn attempt(&self, job: &Job, scope: &Scope) -> Result<Done, JobError> {
+        let attempt = AssertUnwindSafe(self.take_effect(job, scope)).catch_unwind();
+        match tokio::time::timeout(self.0.settings.attempt_within, attempt).await {
+            Err(_) => Err(JobError::TooLong),
+            Ok(Err(panic)) => Err(JobError::Panicked(crate::kit::panic_text(&*panic).to_owned())),
+            Ok(Ok(result)) => result,
+        }
+    }
+
+    async fn take_effect(&self, job: &Job, scope: &Scope) -> Result<Done, JobError> {
+        let Some(effect) = self.0.effects.get(job.kind.as_str()) else {
+            return Err(JobError::Arguments(format!("nobody here knows jobs of the kind {}", job.kind)));
+        };
+        let mut connection = self.0.postgres.connection().await?;
+        let tx = connection.begin().await?;
+        effect.apply(job, &tx, scope).await?;
+        if !store::complete(&tx, scope, job, self.0.boot).await? {
+            return Ok(Done::Fenced);
+        }
+        tx.commit().await?;
+        Ok(Done::Completed)
+    }
+
+    async fn failed(
+        &self,
+        job: &Job,
+        error: &JobError,
+        scope: &Scope,
+        kind: &[KeyValue],
+    ) -> Result<(), Failure<std::convert::Infallible>> {
+        metrics::jobs().failed.add(1, kind);
+        let attempt = u32::try_from(job.attempt).unwrap_or(u32::MAX);
+        let limit = u32::try_from(job.max_attempts).unwrap_or(0);
+        let again = match after_failure(attempt, limit, &self.0.settings.backoff) {
+            Next::Again(wait) => Some(wait),
+            Next::GiveUp => None,
+        };
+        let text: String = error.to_string().chars().filter(|c| *c != '\0').take(4000).collect();
+        match store::fail(&self.0.postgres, scope, job, self.0.boot, &text, again).await? {
+            Failed::Scheduled(due_ms) => {
+                tracing::warn!(job.id, job.attempt, %error, "an attempt failed and is tried again");
+                let keys = Keys::new(&self.0.settings.prefix);
+                // Without Redis the reconciler finds it when its time has passed.
+                if let Err(fault) = keys.schedule(&self.0.redis, &scope.trace, job.id, due_ms).await {
+                    tracing::warn!(job.id, %fault, "a retry could not be scheduled in Redis; the reconciler will find it");
+                }
+            }
+            Failed::Discarded => {
+                metrics::jobs().discarded.add(1, kind);
+                tracing::error!(job.id, job.attempt, %error, "the last attempt failed: a dead letter");
+            }
+            Failed::Fenced => {
+                tracing::warn!(job.id, job.attempt, "a failed attempt was fenced off; it changed nothing")
+            }
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(&self, place: String, trace: &Trace) {
+        let keys = Keys::new(&self.0.settings.prefix);
+        // The job is finished in the database; an entry that comes again will be done away with.
+        if let Err(fault) = keys.acknowledge(&self.0.redis, trace, &[place]).await {
+            tracing::debug!(%fault, "an entry could not be acknowledged");
+        }
+    }
+}

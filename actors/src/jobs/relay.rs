@@ -1,0 +1,144 @@
+//! The relay: moves unsent jobs from the table to the stream. The listener: wakes it.
+//!
+//! Jobs are locked, added to the stream and marked as sent in one transaction. A crash between adding and
+//! committing sends them twice, which a claim makes harmless; none is forgotten. Several relays at once
+//! pass over what another one holds. The relay is woken by PostgreSQL's NOTIFY, and by a slow clock in
+//! case a notice is lost; a notice carries no data.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanBuilder, SpanKind};
+use tokio_postgres::{AsyncMessage, NoTls};
+
+use super::Shared;
+use super::store::{self, Unsent};
+use super::stream::Keys;
+use crate::kit::retry::Backoff;
+use crate::kit::routine::{Routine, Stopping};
+use crate::kit::trace::Span;
+use crate::kit::{Fault, Scope, Trace, metrics};
+
+/// Jobs moved in one transaction.
+const BATCH: i64 = 500;
+/// In case a notice is lost.
+const SLOW_CLOCK: Duration = Duration::from_secs(1);
+/// How long one round may take.
+const ROUND_WITHIN: Duration = Duration::from_secs(5);
+/// While PostgreSQL or Redis is away.
+const RETRY: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(1) };
+
+/// Moves unsent jobs to the stream.
+pub(super) struct Relay(pub(super) Arc<Shared>);
+
+impl Routine for Relay {
+    async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
+        let keys = Keys::new(&self.0.settings.prefix);
+        let mut failures = 0;
+        while !stopping.is_asked() {
+            let pause = match self.move_unsent(&keys).await {
+                Ok(moved) => {
+                    failures = 0;
+                    if moved < BATCH { SLOW_CLOCK } else { Duration::ZERO }
+                }
+                Err(fault) => {
+                    failures += 1;
+                    if failures == 1 {
+                        tracing::warn!(%fault, "jobs cannot be moved to the stream; trying on");
+                    }
+                    RETRY.draw(failures)
+                }
+            };
+            let woken = async { tokio::time::timeout(pause, self.0.wake.notified()).await.is_ok() };
+            if stopping.unless(woken).await.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Relay {
+    async fn move_unsent(&self, keys: &Keys) -> Result<i64, Fault> {
+        // The clock's rounds are nobody's request: they make no spans. What is sent gets one in its own trace.
+        let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
+        let mut connection = self.0.postgres.connection().await?;
+        let tx = connection.begin().await?;
+        let unsent = store::take_unsent(&tx, &scope, BATCH).await?;
+        if unsent.is_empty() {
+            return Ok(0);
+        }
+        let spans: Vec<Span> = unsent.iter().map(producer_span).collect();
+        let ids: Vec<i64> = unsent.iter().map(|job| job.id).collect();
+        let trace = spans.first().map(|span| span.trace().clone()).unwrap_or_default();
+        keys.add(&self.0.redis, &trace, &ids).await?;
+        store::mark_sent(&tx, &scope, &ids).await?;
+        tx.commit().await?;
+        metrics::jobs().enqueued.add(ids.len() as u64, &[]);
+        Ok(i64::try_from(ids.len()).unwrap_or(BATCH))
+    }
+}
+
+fn producer_span(job: &Unsent) -> Span {
+    Trace::from_traceparent(job.traceparent.as_deref()).child(|| {
+        SpanBuilder::from_name(format!("send {}", job.kind)).with_kind(SpanKind::Producer).with_attributes([
+            KeyValue::new("messaging.system", "redis"),
+            KeyValue::new("messaging.operation.type", "send"),
+            KeyValue::new("messaging.operation.name", "send"),
+            KeyValue::new("messaging.destination.name", job.kind.clone()),
+            KeyValue::new("messaging.message.id", job.id.to_string()),
+        ])
+    })
+}
+
+/// Keeps a connection on which PostgreSQL says that there are new jobs.
+pub(super) struct Listener(pub(super) Arc<Shared>);
+
+impl Routine for Listener {
+    async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
+        let mut failures = 0;
+        while !stopping.is_asked() {
+            let heard = stopping.unless(self.listen()).await;
+            failures += 1;
+            match heard {
+                None => break,
+                Some(Ok(())) => failures = 1,
+                Some(Err(error)) if failures == 1 => {
+                    tracing::warn!(%error, "cannot listen for new jobs; the slow clock goes on")
+                }
+                Some(Err(_)) => {}
+            }
+            if stopping.unless(tokio::time::sleep(RETRY.draw(failures))).await.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Listener {
+    /// Listens until the connection ends.
+    async fn listen(&self) -> Result<(), tokio_postgres::Error> {
+        let (client, mut connection) = self.0.postgres.readers().config().connect(NoTls).await?;
+        let shared = Arc::clone(&self.0);
+        let hear = async move {
+            while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+                if let AsyncMessage::Notification(_) = message? {
+                    shared.wake.notify_one();
+                }
+            }
+            Ok::<_, tokio_postgres::Error>(())
+        };
+        let listen = async {
+            client.batch_execute("listen callboard_jobs").await?;
+            // What committed before we listened gave no notice to us.
+            self.0.wake.notify_one();
+            std::future::pending::<Result<(), tokio_postgres::Error>>().await
+        };
+        tokio::select! {
+            ended = hear => ended,
+            failed = listen => failed,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The rescuer: takes their jobs away from processes that are dead, by the database's word and clock, and
+//! does away with what the dead left unacknowledged in the stream.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::store;
+use super::stream::Keys;
+use crate::kit::routine::{Routine, Stopping};
+use crate::kit::{Fault, Scope, Trace};
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long its statement may take.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// Takes the jobs of the dead back.
+pub(super) struct Rescuer(pub(super) Arc<Shared>);
+
+impl Routine for Rescuer {
+    async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
+        let keys = Keys::new(&self.0.settings.prefix);
+        let consumer = self.0.boot.to_string();
+        while stopping.unless(tokio::time::sleep(EVERY)).await.is_some() {
+            // An attempt's own limit bounds how long a living process holds a job and its entry.
+            let idle = self.0.settings.attempt_within * 2;
+            let scope = Scope::new(Trace::default(), Instant::now() + WITHIN);
+            match store::rescue(&self.0.postgres, &scope, self.0.settings.dead_after, idle).await {
+                Ok(0) => {}
+                Ok(rescued) => {
+                    tracing::warn!(rescued, "jobs of dead processes were taken back");
+                    self.0.wake.notify_one();
+                }
+                Err(fault) => tracing::debug!(%fault, "cannot look for dead processes now"),
+            }
+            if let Err(fault) = keys.forget_stale(&self.0.redis, &consumer, idle).await {
+                tracing::debug!(%fault, "cannot look for stale entries now");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! An actor that gathers while a flush is under way: one statement for all that gathered.
+//!
+//! ```text
+//! deliver ─▶ waiting ──▶ flush, when a hand is free and the mailbox behind it has been read
+//!                └── grows while all hands are full: the busier, the larger the batch
+//! ```
+//!
+//! There is no timer, so a lone caller waits for nobody. A statement serves only messages that had
+//! arrived before it began, which is what makes its answer fresh. When PostgreSQL refuses a batch, its
+//! messages are tried again one by one, so that one cannot spoil it for the others.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Instant;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::FutureExt;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::command::{Answer, Ask, Command, Outcome, outcome_of};
+use super::endpoint::{Endpoint, InFlight};
+use super::envelope::{Envelope, Mail};
+use super::error::{Failure, Fault};
+use super::trace::{Scope, Span};
+
+/// The rules behind a batcher: what is done with the commands that gathered.
+pub trait Gather: Send + Sync + 'static {
+    /// What it understands.
+    type Command: Command;
+    /// Serves `commands` (never none) with one statement and answers in their order. An error is every
+    /// command's; when it is [`Fault::Statement`], nothing took effect and each is tried on its own.
+    fn run(&self, commands: &[Self::Command], scope: &Scope) -> impl Future<Output = Answers<Self::Command>> + Send;
+}
+
+/// One answer for each command, in their order.
+pub type Answers<C> = Result<Vec<Result<<C as Command>::Reply, <C as Command>::Refusal>>, Fault>;
+
+/// The actor. Its arguments are what every incarnation shares.
+pub(crate) struct Batcher<G>(PhantomData<G>);
+
+impl<G> Default for Batcher<G> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// What every incarnation of a batcher shares.
+pub(crate) struct Arguments<G: Gather> {
+    pub(crate) endpoint: Endpoint<Ask<G::Command>>,
+    pub(crate) gather: Arc<G>,
+    /// Flushes under way at once; more than two only make the batches smaller.
+    pub(crate) hands: usize,
+    /// Messages in one statement.
+    pub(crate) batch: usize,
+}
+
+pub(crate) struct State<G: Gather> {
+    shared: Arguments<G>,
+    waiting: VecDeque<Envelope<Ask<G::Command>>>,
+    tasks: JoinSet<()>,
+    /// Flushes whose end we have not been told of.
+    busy: usize,
+    /// A `Flush` is on its way to ourselves.
+    flush_sent: bool,
+}
+
+impl<G: Gather> Actor for Batcher<G> {
+    type Msg = Mail<Ask<G::Command>>;
+    type State = State<G>;
+    type Arguments = Arguments<G>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        shared: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        shared.endpoint.install(myself);
+        Ok(State { shared, waiting: VecDeque::new(), tasks: JoinSet::new(), busy: 0, flush_sent: false })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        mail: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match mail {
+            Mail::Deliver(envelope) => state.waiting.push_back(envelope),
+            Mail::Flush => {
+                state.flush_sent = false;
+                state.flush(&myself);
+            }
+            Mail::Done => {
+                state.busy = state.busy.saturating_sub(1);
+                while state.tasks.try_join_next().is_some() {}
+            }
+            Mail::Crash => super::crash(),
+        }
+        state.ask_for_flush(&myself);
+        Ok(())
+    }
+
+    async fn post_stop(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        while !state.waiting.is_empty() {
+            state.flush(&myself);
+            state.tasks.join_next().await;
+            // While an actor drains it gets no word of ends: the tasks themselves are counted.
+            state.busy = state.tasks.len();
+        }
+        while state.tasks.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+impl<G: Gather> State<G> {
+    /// The `Flush` arrives behind everything that is already in the mailbox, which so gathers first.
+    fn ask_for_flush(&mut self, myself: &ActorRef<Mail<Ask<G::Command>>>) {
+        if !self.flush_sent && !self.waiting.is_empty() && self.busy < self.shared.hands {
+            // Refused only while we drain, and then `post_stop` flushes.
+            self.flush_sent = myself.send_message(Mail::Flush).is_ok();
+        }
+    }
+
+    fn flush(&mut self, myself: &ActorRef<Mail<Ask<G::Command>>>) {
+        while self.busy < self.shared.hands && !self.waiting.is_empty() {
+            let now = Instant::now();
+            let count = self.waiting.len().min(self.shared.batch);
+            let gathered: Vec<_> = self.waiting.drain(..count).filter(|envelope| !envelope.is_moot(now)).collect();
+            if let Some(batch) = Batch::gather(gathered, now) {
+                let waits = batch.sent_at.iter().map(|sent_at| now.saturating_duration_since(*sent_at));
+                let work = self.shared.endpoint.begin(myself.clone(), waits);
+                let context = batch.scope.trace.context().clone();
+                self.busy += 1;
+                self.tasks.spawn(batch.run(Arc::clone(&self.shared.gather), work).with_context(context));
+            }
+        }
+    }
+}
+
+/// Messages that one statement will serve.
+struct Batch<C: Command> {
+    commands: Vec<C>,
+    replies: Vec<oneshot::Sender<Answer<C>>>,
+    spans: Vec<Span>,
+    sent_at: Vec<Instant>,
+    scope: Scope,
+}
+
+impl<C: Command> Batch<C> {
+    fn gather(envelopes: Vec<Envelope<Ask<C>>>, now: Instant) -> Option<Self> {
+        // The batch may take as long as its most patient caller waits.
+        let deadline = envelopes.iter().map(|envelope| envelope.deadline).max()?;
+        let size = envelopes.len();
+        let (mut commands, mut replies) = (Vec::with_capacity(size), Vec::with_capacity(size));
+        let (mut spans, mut sent_at) = (Vec::with_capacity(size), Vec::with_capacity(size));
+        for envelope in envelopes {
+            let waited = now.saturating_duration_since(envelope.sent_at);
+            envelope.span.trace().set(|| [KeyValue::new("callboard.actor.queue_ms", waited.as_secs_f64() * 1e3)]);
+            let (command, reply) = envelope.message.into_parts();
+            commands.push(command);
+            replies.push(reply);
+            spans.push(envelope.span);
+            sent_at.push(envelope.sent_at);
+        }
+        let mut traces = spans.iter().map(|span: &Span| span.trace().clone());
+        let trace = traces.next()?;
+        let scope = Scope { trace, others: traces.collect(), deadline };
+        Some(Self { commands, replies, spans, sent_at, scope })
+    }
+
+    async fn run<G: Gather<Command = C>>(self, gather: Arc<G>, mut work: InFlight<Ask<C>>) {
+        let answers: Vec<Answer<C>> = match gather.run(&self.commands, &self.scope).await {
+            Ok(answers) => answers.into_iter().map(|answer| answer.map_err(Failure::Refused)).collect(),
+            Err(Fault::Statement { .. }) if self.commands.len() > 1 => one_by_one(&*gather, &self).await,
+            Err(fault) => self.commands.iter().map(|_| Err(Failure::Fault(fault.clone()))).collect(),
+        };
+        let failed = answers.iter().filter(|answer| outcome_of::<C>(answer) == Outcome::Failed).count();
+        work.came_to(failed as u64);
+        // The spans end before the callers go on, so that a request's span outlives its hops'.
+        drop(self.spans);
+        for (reply, answer) in self.replies.into_iter().zip(answers) {
+            // A caller that has gone meanwhile needs no answer.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+async fn one_by_one<G: Gather>(gather: &G, batch: &Batch<G::Command>) -> Vec<Answer<G::Command>> {
+    let mut answers = Vec::with_capacity(batch.commands.len());
+    for (command, span) in batch.commands.iter().zip(&batch.spans) {
+        let scope = Scope::new(span.trace().clone(), batch.scope.deadline);
+        let answer = match gather.run(std::slice::from_ref(command), &scope).await {
+            Ok(mut answers) => match answers.pop() {
+                Some(answer) => answer.map_err(Failure::Refused),
+                None => Err(Fault::internal("a batch of one came back without an answer").into()),
+            },
+            Err(fault) => Err(fault.into()),
+        };
+        answers.push(answer);
+    }
+    answers
+}

@@ -1,0 +1,118 @@
+//! A command: what can be asked of an actor, and what may come back.
+//!
+//! Whether a command may be asked again after its actor died is part of its type
+//! ([`Command::IDEMPOTENT`]), so that no call site can get it wrong.
+
+use tokio::sync::oneshot;
+
+use super::error::Failure;
+
+/// Something that can be asked of an actor.
+pub trait Command: Clone + Send + Sync + 'static {
+    /// What a caller gets when it is done.
+    type Reply: Send + 'static;
+    /// Why the rules may say no. A refusal is a reply: the actor lives on.
+    type Refusal: Send + 'static;
+    /// Its name in spans and metrics, in snake_case.
+    const NAME: &'static str;
+    /// Asking twice has the effect of asking once, so it is asked again when its actor dies.
+    const IDEMPOTENT: bool;
+}
+
+/// What a command comes to.
+pub type Answer<C> = Result<<C as Command>::Reply, Failure<<C as Command>::Refusal>>;
+
+/// A command on its way, with the port that its answer goes to.
+pub struct Ask<C: Command> {
+    /// What is asked.
+    pub command: C,
+    reply: oneshot::Sender<Answer<C>>,
+}
+
+/// Whether a message came to what its sender hoped for, for the counters of the actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered, with a reply or a refusal.
+    Answered,
+    /// Answered with a failure that is ours.
+    Failed,
+}
+
+impl<C: Command> Ask<C> {
+    /// A command and the receiver of its answer.
+    pub fn new(command: C) -> (Self, oneshot::Receiver<Answer<C>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { command, reply }, answer)
+    }
+
+    /// Runs `work` on the command and sends what it comes to straight to the waiting caller.
+    pub async fn serve<F>(self, work: impl FnOnce(C) -> F) -> Outcome
+    where
+        F: Future<Output = Answer<C>>,
+    {
+        let answer = work(self.command).await;
+        let outcome = outcome_of::<C>(&answer);
+        // The caller may have gone meanwhile; then nobody wants the answer.
+        let _ = self.reply.send(answer);
+        outcome
+    }
+
+    /// The command and its port, for those who answer many at once.
+    pub fn into_parts(self) -> (C, oneshot::Sender<Answer<C>>) {
+        (self.command, self.reply)
+    }
+}
+
+/// What an answer counts as.
+pub fn outcome_of<C: Command>(answer: &Answer<C>) -> Outcome {
+    match answer {
+        Ok(_) | Err(Failure::Refused(_)) => Outcome::Answered,
+        Err(_) => Outcome::Failed,
+    }
+}
+
+/// What travels in an envelope: an [`Ask`], or a domain's enum of them.
+pub trait Message: Send + 'static {
+    /// Nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+    /// The command's name, for logs.
+    fn name(&self) -> &'static str;
+}
+
+impl<C: Command> Message for Ask<C> {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+    fn name(&self) -> &'static str {
+        C::NAME
+    }
+}
+
+/// Makes the enum of the commands that one pool understands: a variant for each, wrapping its [`Ask`].
+#[macro_export]
+macro_rules! messages {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($command:ident),+ $(,)? }) => {
+        $(#[$meta])*
+        $vis enum $name {
+            $(
+                #[doc = concat!("Asks [`", stringify!($command), "`].")]
+                $command($crate::kit::Ask<$command>),
+            )+
+        }
+        $(
+            impl From<$crate::kit::Ask<$command>> for $name {
+                fn from(ask: $crate::kit::Ask<$command>) -> Self {
+                    Self::$command(ask)
+                }
+            }
+        )+
+        impl $crate::kit::command::Message for $name {
+            fn is_abandoned(&self) -> bool {
+                match self { $(Self::$command(ask) => ask.is_abandoned(),)+ }
+            }
+            fn name(&self) -> &'static str {
+                match self { $(Self::$command(ask) => ask.name(),)+ }
+            }
+        }
+    };
+}

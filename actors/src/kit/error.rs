@@ -1,0 +1,115 @@
+//! Why something was not done, free of any protocol.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What the actors cannot work without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependency {
+    /// The database.
+    Postgres,
+    /// The stream that moves jobs.
+    Redis,
+}
+
+impl fmt::Display for Dependency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Redis => "Redis",
+        })
+    }
+}
+
+/// A failure of what is below the rules. Cheap to clone, since one statement may fail many callers.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Fault {
+    /// A dependency cannot be reached, or went away while it worked: the outcome is unknown.
+    #[error("{dependency} is unavailable: {detail}")]
+    Unavailable {
+        /// Which one.
+        dependency: Dependency,
+        /// What the driver said.
+        detail: Arc<str>,
+    },
+    /// PostgreSQL refused a statement; it was rolled back.
+    #[error("statement {statement} failed: {}", describe(.source))]
+    Statement {
+        /// The statement's summary, which is its file's name.
+        statement: &'static str,
+        /// What PostgreSQL said.
+        source: Arc<tokio_postgres::Error>,
+    },
+    /// Something that the code holds for impossible.
+    #[error("{0}")]
+    Internal(Arc<str>),
+}
+
+impl Fault {
+    /// A fault that the code holds for impossible, in words.
+    pub fn internal(detail: impl fmt::Display) -> Self {
+        Self::Internal(detail.to_string().into())
+    }
+
+    /// A dependency that is not there, in the driver's words.
+    pub fn unavailable(dependency: Dependency, detail: impl fmt::Display) -> Self {
+        Self::Unavailable { dependency, detail: detail.to_string().into() }
+    }
+
+    /// The constraint that a statement violated.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Statement { source, .. } => source.as_db_error()?.constraint(),
+            _ => None,
+        }
+    }
+}
+
+impl From<::redis::RedisError> for Fault {
+    fn from(error: ::redis::RedisError) -> Self {
+        Self::unavailable(Dependency::Redis, error)
+    }
+}
+
+/// What PostgreSQL said, without what it says about values: its details, and the messages of data
+/// exceptions (class 22), repeat them.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) if db.code().code().starts_with("22") => format!("{} (data exception)", db.code().code()),
+        Some(db) => format!("{} {}", db.code().code(), db.message()),
+        None => error.to_string(),
+    }
+}
+
+/// Why a command got no reply.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure<R> {
+    /// The rules say no.
+    #[error("refused")]
+    Refused(R),
+    /// The mailbox is full; nothing was done.
+    #[error("the mailbox of {0} is full")]
+    Overloaded(Arc<str>),
+    /// The actor ended with the message in hand: whether it took effect is unknown.
+    #[error("{0} died while it held the message")]
+    Died(Arc<str>),
+    /// The deadline passed; it may still take effect.
+    #[error("{0} did not answer before the deadline")]
+    TooLate(Arc<str>),
+    /// Something below the rules failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl<R> Failure<R> {
+    /// The same failure under another domain's refusals; `refusal` translates those.
+    pub fn map<S>(self, refusal: impl FnOnce(R) -> S) -> Failure<S> {
+        match self {
+            Self::Refused(r) => Failure::Refused(refusal(r)),
+            Self::Overloaded(path) => Failure::Overloaded(path),
+            Self::Died(path) => Failure::Died(path),
+            Self::TooLate(path) => Failure::TooLate(path),
+            Self::Fault(fault) => Failure::Fault(fault),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What every domain stands on. Imports nothing of ours.
+//!
+//! A [`command`] is asked of an [`endpoint`], which wraps it in an [`envelope`] (trace, deadline, a
+//! permit that bounds the mailbox) and delivers it to whichever incarnation of the actor is alive. The
+//! actor is a [`pool`] (each message in a task of its own), a [`batcher`] (one statement for all
+//! messages that gathered) or a [`routine`] (one loop). [`postgres`] and [`redis`] are connections
+//! that heal; [`trace`] and [`metrics`] are the only places where telemetry is made.
+
+pub mod batcher;
+pub mod command;
+pub mod endpoint;
+pub mod envelope;
+pub mod error;
+pub mod metrics;
+pub mod pool;
+pub mod postgres;
+pub mod readers;
+pub mod redis;
+pub mod retry;
+pub mod routine;
+pub mod sql;
+pub mod trace;
+
+pub use command::{Ask, Command};
+pub use endpoint::{Caller, Endpoint};
+pub use error::{Dependency, Failure, Fault};
+pub use trace::{Scope, Trace};
+
+/// Ends the calling actor by a panic, because an operator or a test asked for it.
+#[allow(clippy::panic)]
+pub(crate) fn crash() -> ! {
+    panic!("crash asked for by fault injection")
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}

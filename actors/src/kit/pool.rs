@@ -1,0 +1,128 @@
+//! An actor whose I/O runs in tasks that its state owns: so many at once, so many waiting.
+//!
+//! The mailbox never awaits: a message is put into a task at once, or into the line when all hands are
+//! full. A panic in a task costs that one message; a panic in the actor ends its tasks with it, and
+//! every caller is told. On a drain the line is worked off before the actor ends.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Instant;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::FutureExt;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::task::JoinSet;
+
+use super::command::{Message, Outcome};
+use super::endpoint::Endpoint;
+use super::envelope::{Envelope, Mail};
+use super::trace::Scope;
+
+/// The rules behind a pool: what is done with one message.
+pub trait Worker: Send + Sync + 'static {
+    /// What it understands.
+    type Message: Message;
+    /// Works on one message and answers it. Dropped where it stands when the actor ends.
+    fn handle(&self, message: Self::Message, scope: Scope) -> impl Future<Output = Outcome> + Send;
+}
+
+/// The actor. Its arguments are what every incarnation shares.
+pub(crate) struct Pool<W>(PhantomData<W>);
+
+impl<W> Default for Pool<W> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// What every incarnation of a pool shares.
+pub(crate) struct Arguments<W: Worker> {
+    pub(crate) endpoint: Endpoint<W::Message>,
+    pub(crate) worker: Arc<W>,
+    /// Messages worked on at once.
+    pub(crate) hands: usize,
+}
+
+pub(crate) struct State<W: Worker> {
+    shared: Arguments<W>,
+    waiting: VecDeque<Envelope<W::Message>>,
+    tasks: JoinSet<()>,
+    /// Tasks whose end we have not been told of.
+    busy: usize,
+}
+
+impl<W: Worker> Actor for Pool<W> {
+    type Msg = Mail<W::Message>;
+    type State = State<W>;
+    type Arguments = Arguments<W>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        shared: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        shared.endpoint.install(myself);
+        Ok(State { shared, waiting: VecDeque::new(), tasks: JoinSet::new(), busy: 0 })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        mail: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match mail {
+            Mail::Deliver(envelope) => state.waiting.push_back(envelope),
+            Mail::Done => {
+                state.busy = state.busy.saturating_sub(1);
+                while state.tasks.try_join_next().is_some() {}
+            }
+            Mail::Flush => {}
+            Mail::Crash => super::crash(),
+        }
+        state.fill_hands(&myself);
+        Ok(())
+    }
+
+    async fn post_stop(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        state.fill_hands(&myself);
+        while state.tasks.join_next().await.is_some() {
+            // While an actor drains it gets no word of ends: the tasks themselves are counted.
+            state.busy = state.tasks.len();
+            state.fill_hands(&myself);
+        }
+        Ok(())
+    }
+}
+
+impl<W: Worker> State<W> {
+    fn fill_hands(&mut self, myself: &ActorRef<Mail<W::Message>>) {
+        while self.busy < self.shared.hands {
+            let Some(envelope) = self.waiting.pop_front() else { return };
+            if !envelope.is_moot(Instant::now()) {
+                self.start(envelope, myself.clone());
+            }
+        }
+    }
+
+    fn start(&mut self, envelope: Envelope<W::Message>, myself: ActorRef<Mail<W::Message>>) {
+        let Envelope { message, span, deadline, sent_at, permit } = envelope;
+        drop(permit);
+        let waited = sent_at.elapsed();
+        span.trace().set(|| [KeyValue::new("callboard.actor.queue_ms", waited.as_secs_f64() * 1e3)]);
+        let mut work = self.shared.endpoint.begin(myself, std::iter::once(waited));
+        let worker = Arc::clone(&self.shared.worker);
+        let scope = Scope::new(span.trace().clone(), deadline);
+        let context = span.trace().context().clone();
+        self.busy += 1;
+        self.tasks.spawn(
+            async move {
+                let outcome = worker.handle(message, scope).await;
+                work.came_to(u64::from(outcome == Outcome::Failed));
+                drop(span);
+            }
+            .with_context(context),
+        );
+    }
+}

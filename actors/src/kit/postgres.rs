@@ -1,0 +1,267 @@
+//! PostgreSQL for the actors: reads on shared pipelined connections, writes on a pool of their own.
+//!
+//! Every statement is prepared once a connection, runs under a client span and is counted to each
+//! request it serves. Reads are tried once more when their connection went away, since a read changes
+//! nothing; a write whose connection went away has an unknown outcome and is reported as such.
+//! A statement's time is bounded on the server (`statement_timeout`), for dropping a future cancels nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanBuilder, SpanKind};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{NoTls, Row};
+
+use super::error::{Dependency, Fault};
+use super::metrics;
+use super::readers::Readers;
+use super::sql::Statement;
+use super::trace::{Scope, Span};
+
+/// Parameters of a statement, in their order.
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// How the database is reached and what may be asked of it at once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it is.
+    pub config: tokio_postgres::Config,
+    /// Shared connections for reads.
+    pub readers: usize,
+    /// Connections for writes.
+    pub writers: usize,
+    /// How long a statement may wait for a connection.
+    pub connect_within: Duration,
+    /// How long a statement may run, kept by the server.
+    pub statement_within: Duration,
+}
+
+impl Settings {
+    /// Settings for `url`, with the time limits put into the session's options.
+    ///
+    /// # Errors
+    /// When the URL is not one of PostgreSQL's. The message never repeats the URL, for it holds a password.
+    pub fn new(
+        url: &str,
+        readers: usize,
+        writers: usize,
+        connect_within: Duration,
+        statement_within: Duration,
+    ) -> Result<Self, String> {
+        let mut config: tokio_postgres::Config = url.parse().map_err(|_| "is not a PostgreSQL URL".to_owned())?;
+        let options =
+            format!("{} -c statement_timeout={}", config.get_options().unwrap_or(""), statement_within.as_millis());
+        config.options(options.trim()).connect_timeout(connect_within);
+        if config.get_application_name().is_none() {
+            config.application_name("callboard");
+        }
+        Ok(Self { config, readers, writers, connect_within, statement_within })
+    }
+}
+
+/// The database, as every store knows it. Cheap to clone.
+#[derive(Clone)]
+pub struct Postgres {
+    readers: Arc<Readers>,
+    writers: Pool,
+}
+
+impl Postgres {
+    /// Handles on the database; nothing is connected yet. The readers are kept by the routine that is
+    /// given [`Self::readers`].
+    ///
+    /// # Errors
+    /// When the pool's settings contradict one another.
+    pub fn new(settings: &Settings) -> Result<Self, Fault> {
+        let manager = Manager::from_config(
+            settings.config.clone(),
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let writers = Pool::builder(manager)
+            .max_size(settings.writers)
+            .wait_timeout(Some(settings.connect_within))
+            .create_timeout(Some(settings.connect_within))
+            .recycle_timeout(Some(settings.connect_within))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(Fault::internal)?;
+        Ok(Self { readers: Arc::new(Readers::new(settings)), writers })
+    }
+
+    /// The shared reading connections.
+    pub fn readers(&self) -> &Arc<Readers> {
+        &self.readers
+    }
+
+    /// Connections for writes: in use, and open.
+    pub fn writers_in_use(&self) -> (usize, usize) {
+        let status = self.writers.status();
+        (status.size.saturating_sub(status.available), status.size)
+    }
+
+    /// Runs a statement that changes nothing. It is run once more when its connection went away.
+    ///
+    /// # Errors
+    /// When PostgreSQL refuses it or cannot be reached.
+    pub async fn read(
+        &self,
+        scope: &Scope,
+        statement: &'static Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        let run = Run::begin(scope, statement);
+        let mut result = self.readers.query(statement, params).await;
+        if matches!(result, Err(Fault::Unavailable { .. })) && Instant::now() < scope.deadline {
+            result = self.readers.query(statement, params).await;
+        }
+        run.end(result)
+    }
+
+    /// Runs a statement that changes something, in a transaction of its own.
+    ///
+    /// # Errors
+    /// When PostgreSQL refuses it or cannot be reached; in the latter case the outcome is unknown.
+    pub async fn write(
+        &self,
+        scope: &Scope,
+        statement: &'static Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        let run = Run::begin(scope, statement);
+        let result = async {
+            let client = self.writers.get().await.map_err(|error| lost(&error))?;
+            let prepared = client.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
+            client.query(&prepared, params).await.map_err(|e| classify(statement, e))
+        };
+        run.end(result.await)
+    }
+
+    /// A connection of one's own, for a transaction of several statements (see [`Transaction`]).
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be reached, or all connections are in use for too long.
+    pub async fn connection(&self) -> Result<Connection, Fault> {
+        self.writers.get().await.map(Connection).map_err(|error| lost(&error))
+    }
+
+    /// Closes what is idle and refuses new writes.
+    pub fn close(&self) {
+        self.writers.close();
+    }
+}
+
+/// A connection that is one's own until it is dropped.
+pub struct Connection(deadpool_postgres::Object);
+
+impl Connection {
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// When the connection went away.
+    pub async fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
+        self.0.transaction().await.map(Transaction).map_err(|error| lost(&error))
+    }
+}
+
+/// Several statements that take effect together. Dropping it without a commit rolls back.
+pub struct Transaction<'a>(deadpool_postgres::Transaction<'a>);
+
+impl Transaction<'_> {
+    /// Runs a statement within the transaction.
+    ///
+    /// # Errors
+    /// When PostgreSQL refuses it, which ends the transaction, or cannot be reached.
+    pub async fn run(
+        &self,
+        scope: &Scope,
+        statement: &'static Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        let run = Run::begin(scope, statement);
+        let result = async {
+            let prepared = self.0.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
+            self.0.query(&prepared, params).await.map_err(|e| classify(statement, e))
+        };
+        run.end(result.await)
+    }
+
+    /// Makes it all true.
+    ///
+    /// # Errors
+    /// When the connection went away: the outcome is unknown.
+    pub async fn commit(self) -> Result<(), Fault> {
+        self.0.commit().await.map_err(|error| lost(&error))
+    }
+}
+
+/// One run of a statement: its span, its count, its duration.
+struct Run<'a> {
+    scope: &'a Scope,
+    statement: &'static Statement,
+    span: Span,
+    started: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn begin(scope: &'a Scope, statement: &'static Statement) -> Self {
+        scope.count(statement.summary);
+        let span = scope.client(|| {
+            let mut attributes = Vec::with_capacity(5);
+            attributes.push(KeyValue::new("db.system.name", "postgresql"));
+            attributes.push(KeyValue::new("db.query.text", statement.text));
+            attributes.push(KeyValue::new("db.query.summary", statement.summary));
+            if scope.size() > 1 {
+                attributes
+                    .push(KeyValue::new("db.operation.batch.size", i64::try_from(scope.size()).unwrap_or(i64::MAX)));
+            }
+            SpanBuilder::from_name(statement.summary).with_kind(SpanKind::Client).with_attributes(attributes)
+        });
+        Self { scope, statement, span, started: Instant::now() }
+    }
+
+    fn end<T>(self, result: Result<T, Fault>) -> Result<T, Fault> {
+        metrics::statement(self.statement.summary, self.started.elapsed(), self.scope.size());
+        if let Err(fault) = &result {
+            let error_type = match fault {
+                Fault::Statement { source, .. } => {
+                    source.code().map_or_else(|| "error".to_owned(), |code| code.code().to_owned())
+                }
+                _ => "unavailable".to_owned(),
+            };
+            // The driver's text can repeat values; the code tells enough.
+            self.span.fail(error_type, || "the statement failed".to_owned());
+        }
+        result
+    }
+}
+
+/// Tells a statement that PostgreSQL refused from a connection that went away.
+pub(super) fn classify(statement: &'static Statement, error: tokio_postgres::Error) -> Fault {
+    use tokio_postgres::error::SqlState;
+    match error.code() {
+        Some(code)
+            if *code == SqlState::ADMIN_SHUTDOWN
+                || *code == SqlState::CRASH_SHUTDOWN
+                || *code == SqlState::CANNOT_CONNECT_NOW
+                || *code == SqlState::TOO_MANY_CONNECTIONS =>
+        {
+            lost(&error)
+        }
+        None => lost(&error),
+        Some(_) => Fault::Statement { statement: statement.summary, source: Arc::new(error) },
+    }
+}
+
+pub(super) fn lost(error: &dyn std::error::Error) -> Fault {
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Fault::unavailable(Dependency::Postgres, format!("{error}{cause}"))
+}
+
+impl From<PoolError> for Fault {
+    fn from(error: PoolError) -> Self {
+        lost(&error)
+    }
+}

@@ -1,0 +1,119 @@
+//! An actor that runs one loop of its own: a connection to keep, a queue to watch, a clock to follow.
+//!
+//! The loop is a task that the actor's state owns. When it ends by itself, with an error or a panic,
+//! the actor fails and its supervisor starts it anew; when the actor is stopped, the loop is told
+//! through [`Stopping`] and may finish what it has in hand; when the actor is killed, so is the loop.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::error::Fault;
+
+/// What a routine does for its whole life.
+pub trait Routine: Send + Sync + 'static {
+    /// Runs until told to stop. An error, or an early end, is a crash.
+    fn run(&self, stopping: Stopping) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// Tells a loop that it should come to an end.
+#[derive(Clone)]
+pub struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Whether the end has been asked for.
+    pub fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Completes when the end is asked for. Cancel-safe.
+    pub async fn asked(&mut self) {
+        // A sender that is gone belongs to an actor that is gone: that is an end as well.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    /// Runs `work` unless the end is asked for first, in which case it is dropped.
+    pub async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.asked() => None,
+            done = work => Some(done),
+        }
+    }
+}
+
+/// What a routine's actor receives.
+pub(crate) enum Signal {
+    /// The loop ended by itself.
+    Ended(End),
+    /// Panic on this turn: fault injection by an operator or a test.
+    Crash,
+}
+
+/// How a loop ended by itself.
+pub(crate) enum End {
+    /// It returned, as it does when it is told to stop.
+    Returned(Result<(), Fault>),
+    /// It panicked with this message.
+    Panicked(String),
+}
+
+/// The actor around a loop.
+pub(crate) struct Runner<R>(pub(crate) Arc<R>);
+
+pub(crate) struct State {
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl<R: Routine> Actor for Runner<R> {
+    type Msg = Signal;
+    type State = State;
+    type Arguments = ();
+
+    async fn pre_start(&self, myself: ActorRef<Signal>, (): ()) -> Result<State, ActorProcessingErr> {
+        let (stop, stopping) = watch::channel(false);
+        let routine = Arc::clone(&self.0);
+        let task = tokio::spawn(async move {
+            let ended = AssertUnwindSafe(routine.run(Stopping(stopping))).catch_unwind().await;
+            let end = match ended {
+                Ok(result) => End::Returned(result),
+                Err(panic) => End::Panicked(super::panic_text(&*panic).to_owned()),
+            };
+            // Refused only when the actor is stopping, which then waits for this very task.
+            let _ = myself.send_message(Signal::Ended(end));
+        });
+        Ok(State { stop, task: Some(task) })
+    }
+
+    async fn handle(&self, _: ActorRef<Signal>, signal: Signal, _: &mut State) -> Result<(), ActorProcessingErr> {
+        match signal {
+            Signal::Ended(End::Returned(Ok(()))) => Err(Fault::internal("the loop ended unasked").into()),
+            Signal::Ended(End::Returned(Err(fault))) => Err(fault.into()),
+            // The panic goes on in the actor, so that it ends as what it is.
+            Signal::Ended(End::Panicked(message)) => std::panic::resume_unwind(Box::new(message)),
+            Signal::Crash => super::crash(),
+        }
+    }
+
+    async fn post_stop(&self, _: ActorRef<Signal>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.stop.send_replace(true);
+        if let Some(task) = state.task.as_mut() {
+            // Its panics were reported by the task itself.
+            let _ = task.await;
+        }
+        Ok(())
+    }
+}

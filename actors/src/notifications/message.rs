@@ -1,0 +1,162 @@
+//! What can be asked of the notification actors. The contract between the front and this domain.
+
+use time::OffsetDateTime;
+
+use crate::auth::UserId;
+use crate::kit::Command;
+use crate::messages;
+
+/// What a notification is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Somebody whom one follows published an article.
+    ArticlePublished,
+    /// Somebody favorited one's article; unread ones collapse into a count.
+    ArticleFavorited,
+    /// Somebody follows one.
+    Followed,
+}
+
+impl Kind {
+    /// The word in the database and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ArticlePublished => "article_published",
+            Self::ArticleFavorited => "article_favorited",
+            Self::Followed => "followed",
+        }
+    }
+
+    /// The kind of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::ArticlePublished, Self::ArticleFavorited, Self::Followed].into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// Something that somebody is told.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// Its id; larger is newer.
+    pub id: i64,
+    /// What it is about.
+    pub kind: Kind,
+    /// Slug and title of the article that it is about.
+    pub article: Option<(String, String)>,
+    /// Who caused it, the last one where there were several.
+    pub actor: (UserId, String),
+    /// How many events it stands for.
+    pub count: i64,
+    /// Whether it was read.
+    pub read: bool,
+    /// When the first of its events happened.
+    pub created_at: OffsetDateTime,
+    /// When the last of them happened, or it was read.
+    pub updated_at: OffsetDateTime,
+}
+
+impl Notification {
+    /// It in a sentence.
+    pub fn message(&self) -> String {
+        let name = &self.actor.1;
+        let title = self.article.as_ref().map_or("", |(_, title)| title);
+        match (self.kind, self.count - 1) {
+            (Kind::ArticlePublished, _) => format!("{name} published \u{201c}{title}\u{201d}"),
+            (Kind::ArticleFavorited, ..=0) => format!("{name} favorited \u{201c}{title}\u{201d}"),
+            (Kind::ArticleFavorited, 1) => format!("{name} and 1 other favorited \u{201c}{title}\u{201d}"),
+            (Kind::ArticleFavorited, others) => format!("{name} and {others} others favorited \u{201c}{title}\u{201d}"),
+            (Kind::Followed, _) => format!("{name} follows you"),
+        }
+    }
+}
+
+/// Why the rules of this domain say no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such notification, or it is somebody else's.
+    #[error("notification not found")]
+    NotFound,
+}
+
+/// Read a page of somebody's notifications.
+#[derive(Debug, Clone, Copy)]
+pub struct ListNotifications {
+    /// Whose.
+    pub user: UserId,
+    /// Only those that are unread.
+    pub unread: bool,
+    /// Only those with smaller ids: the page after the one that ended with it.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// One page of notifications, newest first.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    /// The notifications.
+    pub notifications: Vec<Notification>,
+    /// How many are unread in all.
+    pub unread_count: i64,
+}
+
+/// Mark one notification as read, or all.
+#[derive(Debug, Clone, Copy)]
+pub struct MarkRead {
+    /// Whose.
+    pub user: UserId,
+    /// Which; all when there is none.
+    pub notification: Option<i64>,
+}
+
+impl Command for ListNotifications {
+    type Reply = Inbox;
+    type Refusal = Refusal;
+    const NAME: &'static str = "list";
+    const IDEMPOTENT: bool = true;
+}
+
+impl Command for MarkRead {
+    /// How many are unread afterwards.
+    type Reply = i64;
+    type Refusal = Refusal;
+    const NAME: &'static str = "mark_read";
+    const IDEMPOTENT: bool = true;
+}
+
+messages! {
+    /// What the inbox understands.
+    pub enum InboxMessage { ListNotifications, MarkRead }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_says_in_a_sentence_what_happened() {
+        let mut told = Notification {
+            id: 1,
+            kind: Kind::ArticleFavorited,
+            article: Some(("a-b".to_owned(), "A b".to_owned())),
+            actor: (UserId(1), "Ann".to_owned()),
+            count: 1,
+            read: false,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            updated_at: OffsetDateTime::UNIX_EPOCH,
+        };
+        assert_eq!(told.message(), "Ann favorited “A b”");
+        told.count = 2;
+        assert_eq!(told.message(), "Ann and 1 other favorited “A b”");
+        told.count = 5;
+        assert_eq!(told.message(), "Ann and 4 others favorited “A b”");
+        told.kind = Kind::Followed;
+        assert_eq!(told.message(), "Ann follows you");
+    }
+
+    #[test]
+    fn every_kind_has_a_word_of_its_own() {
+        for kind in [Kind::ArticlePublished, Kind::ArticleFavorited, Kind::Followed] {
+            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+        }
+    }
+}

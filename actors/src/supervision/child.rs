@@ -1,0 +1,98 @@
+//! How each kind of actor becomes a child: the one place where actors are spawned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use ractor::{Actor, ActorCell};
+
+use super::spec::{Body, ChildSpec, Restart};
+use crate::kit::batcher::{self, Batcher, Gather};
+use crate::kit::command::Message;
+use crate::kit::envelope::Mail;
+use crate::kit::pool::{self, Pool, Worker};
+use crate::kit::routine::{Routine, Runner, Signal};
+use crate::kit::{Ask, Endpoint};
+
+/// How long an actor may take to work off its mailbox before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Starts an incarnation as a child of the given supervisor.
+pub type Start = Box<dyn Fn(ActorCell) -> BoxFuture<'static, Result<Started, String>> + Send + Sync>;
+
+/// A living incarnation.
+pub struct Started {
+    /// The actor.
+    pub cell: ActorCell,
+    /// Makes it panic on its next turn.
+    pub crash: Box<dyn Fn() + Send + Sync>,
+}
+
+/// An actor that works on messages one by one, so many at once.
+pub fn pool<W: Worker>(endpoint: &Endpoint<W::Message>, worker: Arc<W>, hands: usize) -> ChildSpec {
+    let address = endpoint.clone();
+    actor("pool", endpoint, move |supervisor| {
+        let arguments = pool::Arguments { endpoint: address.clone(), worker: Arc::clone(&worker), hands };
+        Box::pin(spawn(Pool::<W>::default(), arguments, supervisor, || Mail::Crash))
+    })
+}
+
+/// An actor that gathers messages into statements.
+pub fn batcher<G: Gather>(
+    endpoint: &Endpoint<Ask<G::Command>>,
+    gather: Arc<G>,
+    hands: usize,
+    batch: usize,
+) -> ChildSpec {
+    let address = endpoint.clone();
+    actor("batcher", endpoint, move |supervisor| {
+        let arguments = batcher::Arguments { endpoint: address.clone(), gather: Arc::clone(&gather), hands, batch };
+        Box::pin(spawn(Batcher::<G>::default(), arguments, supervisor, || Mail::Crash))
+    })
+}
+
+/// An actor that runs a loop.
+pub fn routine<R: Routine>(name: &str, routine: Arc<R>) -> ChildSpec {
+    ChildSpec {
+        name: name.to_owned(),
+        kind: "routine",
+        restart: Restart::Permanent,
+        stop_within: STOP_WITHIN,
+        body: Body::Actor {
+            start: Box::new(move |supervisor| {
+                Box::pin(spawn(Runner(Arc::clone(&routine)), (), supervisor, || Signal::Crash))
+            }),
+            counters: None,
+        },
+    }
+}
+
+fn actor<M: Message>(
+    kind: &'static str,
+    endpoint: &Endpoint<M>,
+    start: impl Fn(ActorCell) -> BoxFuture<'static, Result<Started, String>> + Send + Sync + 'static,
+) -> ChildSpec {
+    let name = endpoint.path().rsplit('/').next().unwrap_or_default().to_owned();
+    ChildSpec {
+        name,
+        kind,
+        restart: Restart::Permanent,
+        stop_within: STOP_WITHIN,
+        body: Body::Actor { start: Box::new(start), counters: Some(Arc::clone(endpoint.counters())) },
+    }
+}
+
+async fn spawn<A: Actor>(
+    actor: A,
+    arguments: A::Arguments,
+    supervisor: ActorCell,
+    crash: fn() -> A::Msg,
+) -> Result<Started, String> {
+    let (incarnation, _) =
+        Actor::spawn_linked(None, actor, arguments, supervisor).await.map_err(|error| error.to_string())?;
+    Ok(Started {
+        cell: incarnation.get_cell(),
+        // An actor that has ended needs no crash.
+        crash: Box::new(move || drop(incarnation.send_message(crash()))),
+    })
+}

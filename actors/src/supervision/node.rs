@@ -1,0 +1,212 @@
+//! The tree as it is now: a node for each child, written by its supervisor, read by anybody.
+//!
+//! Reading asks no actor, so it is cheap and works while one of them is stuck.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use time::OffsetDateTime;
+
+use super::child::Started;
+use super::intensity::{Intensity, Window};
+use super::spec::{Body, ChildSpec, Strategy, SupervisorSpec};
+use crate::kit::endpoint::Counters;
+
+/// Whether an actor is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Not yet started, or between two incarnations.
+    Starting,
+    /// It receives messages.
+    Running,
+    /// It was stopped, or ended for good.
+    Stopped,
+}
+
+impl Status {
+    /// The word in the tree that operators read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A supervisor or an actor, across its incarnations.
+pub struct Node {
+    path: Arc<str>,
+    kind: &'static str,
+    supervisor: Option<(Strategy, Intensity)>,
+    counters: Option<Arc<Counters>>,
+    children: Vec<Arc<Node>>,
+    life: Mutex<Life>,
+}
+
+struct Life {
+    status: Status,
+    started_at: Option<OffsetDateTime>,
+    incarnation: u64,
+    restarts: u64,
+    /// Restarts of this supervisor's children in its period.
+    window: Window,
+    crash: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
+/// What a node looked like at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Where it stands: `root/articles/by_slug`.
+    pub path: Arc<str>,
+    /// `supervisor`, `pool`, `batcher` or `routine`.
+    pub kind: &'static str,
+    /// For supervisors: which children a restart touches, and the restarts allowed and used.
+    pub supervisor: Option<(Strategy, Intensity, u32)>,
+    /// Whether it is there.
+    pub status: Status,
+    /// When this incarnation started.
+    pub started_at: Option<OffsetDateTime>,
+    /// Counts up from 1 with every start.
+    pub incarnation: u64,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Mailbox depth, in flight, handled, failed; for actors with a mailbox that others send to.
+    pub mailbox: Option<[u64; 4]>,
+    /// In the order of their start.
+    pub children: Vec<Snapshot>,
+}
+
+impl Node {
+    /// The node of a root supervisor and, below it, of its whole tree.
+    pub(super) fn root(path: &str, spec: &SupervisorSpec) -> Arc<Self> {
+        Self::new(path.into(), "supervisor", Some(spec), None)
+    }
+
+    fn new(
+        path: Arc<str>,
+        kind: &'static str,
+        spec: Option<&SupervisorSpec>,
+        counters: Option<Arc<Counters>>,
+    ) -> Arc<Self> {
+        let children =
+            spec.map_or(&[][..], |spec| &spec.children).iter().map(|child| Self::child(&path, child)).collect();
+        Arc::new(Self {
+            supervisor: spec.map(|spec| (spec.strategy, spec.intensity)),
+            path,
+            kind,
+            counters,
+            children,
+            life: Mutex::new(Life {
+                status: Status::Starting,
+                started_at: None,
+                incarnation: 0,
+                restarts: 0,
+                window: Window::default(),
+                crash: None,
+            }),
+        })
+    }
+
+    fn child(parent: &str, child: &ChildSpec) -> Arc<Self> {
+        let path = format!("{parent}/{}", child.name).into();
+        match &child.body {
+            Body::Actor { counters, .. } => Self::new(path, child.kind, None, counters.clone()),
+            Body::Supervisor(spec) => Self::new(path, child.kind, Some(spec), None),
+        }
+    }
+
+    /// Where it stands.
+    pub fn path(&self) -> &Arc<str> {
+        &self.path
+    }
+
+    /// Its children, in the order of their start.
+    pub fn children(&self) -> &[Arc<Node>] {
+        &self.children
+    }
+
+    /// The node at `path`, itself or below.
+    pub fn find(self: &Arc<Self>, path: &str) -> Option<Arc<Node>> {
+        if *self.path == *path {
+            return Some(Arc::clone(self));
+        }
+        self.children.iter().find_map(|child| child.find(path))
+    }
+
+    /// Makes the actor panic on its next turn; `false` when it is not there now.
+    pub fn crash(&self) -> bool {
+        match &self.life().crash {
+            Some(crash) => {
+                crash();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// What it and everything below it look like now.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut life = self.life();
+        Snapshot {
+            path: Arc::clone(&self.path),
+            kind: self.kind,
+            supervisor: self
+                .supervisor
+                .map(|(strategy, intensity)| (strategy, intensity, life.window.used(Instant::now(), intensity))),
+            status: life.status,
+            started_at: life.started_at,
+            incarnation: life.incarnation,
+            restarts: life.restarts,
+            mailbox: self.counters.as_ref().map(|counters| {
+                let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+                [counters.depth() as u64, read(&counters.in_flight), read(&counters.handled), read(&counters.failed)]
+            }),
+            children: self.children.iter().map(|child| child.snapshot()).collect(),
+        }
+    }
+
+    /// Notes a new incarnation and returns its number.
+    pub(super) fn started(&self, started: Started) -> u64 {
+        let mut life = self.life();
+        life.status = Status::Running;
+        life.started_at = Some(OffsetDateTime::now_utc());
+        life.incarnation += 1;
+        life.crash = Some(started.crash);
+        life.incarnation
+    }
+
+    /// Notes that the incarnation ended, and whether another one is to come.
+    pub(super) fn ended(&self, status: Status) {
+        let mut life = self.life();
+        life.status = status;
+        life.crash = None;
+    }
+
+    pub(super) fn restarted(&self) {
+        self.life().restarts += 1;
+    }
+
+    /// Notes a restart of one of this supervisor's children: whether it is still allowed, and how many
+    /// its period holds now. The window ends with the supervisor's incarnation, as in OTP.
+    pub(super) fn admit(&self, now: Instant) -> (bool, u32) {
+        let Some((_, intensity)) = self.supervisor else { return (false, 0) };
+        let mut life = self.life();
+        let allowed = life.window.admit(now, intensity);
+        (allowed, life.window.used(now, intensity))
+    }
+
+    pub(super) fn intensity(&self) -> Option<Intensity> {
+        self.supervisor.map(|(_, intensity)| intensity)
+    }
+
+    pub(super) fn forget_restarts(&self) {
+        self.life().window = Window::default();
+    }
+
+    // Nothing panics while it holds the lock, so a poisoned one still guards a sound state.
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

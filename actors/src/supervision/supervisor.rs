@@ -1,0 +1,346 @@
+//! The supervisor: an actor that starts its children in order, starts them again when they end, and
+//! stops them in reverse.
+//!
+//! ```text
+//! child ends ─▶ is it to come back? ─▶ within the intensity? ─▶ stop whom the strategy touches
+//!            ─▶ wait (none, or a back-off) ─▶ start them in order ─▶ tell the observer
+//!                                      └─ no ─▶ stop all, end with an error: the parent's turn
+//! ```
+//!
+//! Invariants: an end is attributed by the incarnation's id, so that one reported late touches nobody;
+//! an order to start is obeyed only with the newest ticket for its child; a child is started only while
+//! all those before it run, except under one_for_one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use time::OffsetDateTime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::child::Started;
+use super::ledger::{Budget, Observer, Restarted};
+use super::node::{Node, Status};
+use super::spec::{Body, ChildSpec, Strategy, SupervisorSpec};
+use super::strategy::{self, ExitKind};
+use crate::kit::Fault;
+use crate::kit::metrics;
+use crate::kit::retry::Backoff;
+
+/// For crash loops and failing starts; an extension of OTP, which restarts at once.
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(10), cap: Duration::from_secs(1) };
+/// A child that lived this long is not in a crash loop and comes back at once.
+const STABLE_AFTER: Duration = Duration::from_secs(1);
+
+/// What a supervisor receives.
+enum Order {
+    /// Start the children from here on, if this is still the newest plan for the first of them.
+    Start { from: usize, until: usize, ticket: u64 },
+    /// Stop all children in reverse, then oneself.
+    Shutdown(oneshot::Sender<()>),
+    /// Panic on this turn: fault injection by an operator or a test.
+    Crash,
+}
+
+/// The actor. Shared by all its incarnations.
+#[derive(Clone)]
+struct Supervisor {
+    spec: Arc<SupervisorSpec>,
+    node: Arc<Node>,
+    observer: Observer,
+}
+
+#[derive(Default)]
+struct Child {
+    cell: Option<ActorCell>,
+    since: Option<Instant>,
+    /// Ends in a row, each soon after its start.
+    failures: u32,
+    ticket: u64,
+    /// How the last incarnation ended, until the next one runs.
+    end: Option<End>,
+}
+
+struct End {
+    at: Instant,
+    exit: ExitKind,
+    message: String,
+    backoff: Duration,
+    used: u32,
+}
+
+struct State {
+    children: Vec<Child>,
+    /// Whose end is whose.
+    by_id: HashMap<ActorId, usize>,
+    /// The root is about to be, or being, shut down.
+    stopping: bool,
+}
+
+impl Actor for Supervisor {
+    type Msg = Order;
+    type State = State;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Order>, (): ()) -> Result<State, ActorProcessingErr> {
+        self.node.forget_restarts();
+        let children = self.spec.children.iter().map(|_| Child::default()).collect();
+        Ok(State { children, by_id: HashMap::new(), stopping: false })
+    }
+
+    async fn post_start(&self, myself: ActorRef<Order>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        self.start(&myself, state, 0, self.spec.children.len()).await
+    }
+
+    async fn handle(&self, myself: ActorRef<Order>, order: Order, state: &mut State) -> Result<(), ActorProcessingErr> {
+        match order {
+            Order::Start { from, until, ticket } => {
+                let newest = state.children.get(from).is_some_and(|child| child.ticket == ticket);
+                if newest && !state.stopping { self.start(&myself, state, from, until).await } else { Ok(()) }
+            }
+            Order::Shutdown(done) => {
+                state.stopping = true;
+                self.stop(state, 0..self.spec.children.len(), Status::Stopped).await;
+                myself.stop(None);
+                // Nobody may be waiting any more.
+                let _ = done.send(());
+                Ok(())
+            }
+            Order::Crash => crate::kit::crash(),
+        }
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Order>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (cell, exit, message) = match event {
+            SupervisionEvent::ActorFailed(cell, error) => {
+                let exit = if error.downcast_ref::<Fault>().is_some() { ExitKind::Error } else { ExitKind::Panic };
+                (cell, exit, error.to_string())
+            }
+            SupervisionEvent::ActorTerminated(cell, _, reason) => {
+                let exit = if reason.as_deref() == Some("killed") { ExitKind::Killed } else { ExitKind::Normal };
+                (cell, exit, reason.unwrap_or_else(|| "stopped".to_owned()))
+            }
+            _ => return Ok(()),
+        };
+        match state.by_id.remove(&cell.get_id()) {
+            Some(index) if !state.stopping => self.ended(&myself, state, index, exit, message).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Supervisor {
+    /// Starts the children of a range that do not run, in order; a failing start is an end like a crash.
+    async fn start(
+        &self,
+        myself: &ActorRef<Order>,
+        state: &mut State,
+        from: usize,
+        until: usize,
+    ) -> Result<(), ActorProcessingErr> {
+        for index in from..until {
+            let (Some(spec), Some(child), Some(node)) =
+                (self.spec.children.get(index), state.children.get_mut(index), self.node.children().get(index))
+            else {
+                break;
+            };
+            if child.cell.is_some() {
+                continue;
+            }
+            match self.start_child(spec, node, myself.get_cell()).await {
+                Ok(started) => {
+                    state.by_id.insert(started.cell.get_id(), index);
+                    child.cell = Some(started.cell.clone());
+                    child.since = Some(Instant::now());
+                    let incarnation = node.started(started);
+                    self.tell(node, child.end.take(), incarnation);
+                }
+                Err(message) => {
+                    child.since = None;
+                    self.ended(myself, state, index, ExitKind::Error, message).await?;
+                    if self.spec.strategy != Strategy::OneForOne {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_child(&self, spec: &ChildSpec, node: &Arc<Node>, myself: ActorCell) -> Result<Started, String> {
+        match &spec.body {
+            Body::Actor { start, .. } => start(myself).await,
+            Body::Supervisor(children) => {
+                let supervisor =
+                    Self { spec: Arc::clone(children), node: Arc::clone(node), observer: self.observer.clone() };
+                let (actor, _) =
+                    Actor::spawn_linked(None, supervisor, (), myself).await.map_err(|error| error.to_string())?;
+                Ok(Started { cell: actor.get_cell(), crash: Box::new(move || drop(actor.send_message(Order::Crash))) })
+            }
+        }
+    }
+
+    /// Decides what follows the end of a child. An error ends this supervisor: the parent's turn.
+    async fn ended(
+        &self,
+        myself: &ActorRef<Order>,
+        state: &mut State,
+        index: usize,
+        exit: ExitKind,
+        message: String,
+    ) -> Result<(), ActorProcessingErr> {
+        let now = Instant::now();
+        let (Some(spec), Some(child), Some(node)) =
+            (self.spec.children.get(index), state.children.get_mut(index), self.node.children().get(index))
+        else {
+            return Ok(());
+        };
+        child.cell = None;
+        if !strategy::restarts(spec.restart, exit) {
+            node.ended(Status::Stopped);
+            return Ok(());
+        }
+        node.ended(Status::Starting);
+        let stable = child.since.is_some_and(|since| now.saturating_duration_since(since) >= STABLE_AFTER);
+        child.failures = if stable { 0 } else { child.failures.saturating_add(1) };
+        let backoff = BACKOFF.draw(child.failures);
+        let (allowed, used) = self.node.admit(now);
+        tracing::warn!(actor.path = %node.path(), exit_kind = exit.as_str(), %message, backoff_ms = backoff.as_millis(), "an actor ended");
+        child.end = Some(End { at: now, exit, message, backoff, used });
+        if !allowed {
+            return self.escalate(state, index).await;
+        }
+        let range = strategy::touched(self.spec.strategy, index, self.spec.children.len());
+        self.stop(state, range.clone(), Status::Starting).await;
+        if let Some(first) = state.children.get_mut(range.start) {
+            first.ticket += 1;
+            let order = Order::Start { from: range.start, until: range.end, ticket: first.ticket };
+            send_after(myself, backoff, order);
+        }
+        Ok(())
+    }
+
+    async fn escalate(&self, state: &mut State, index: usize) -> Result<(), ActorProcessingErr> {
+        state.stopping = true;
+        let child = self.node.children().get(index).map(|node| node.path().to_string()).unwrap_or_default();
+        let reason =
+            format!("{} gives up: {child} ended more often than its restart intensity allows", self.node.path());
+        tracing::error!(actor.path = %self.node.path(), "{reason}");
+        self.stop(state, 0..self.spec.children.len(), Status::Starting).await;
+        Err(Fault::internal(reason).into())
+    }
+
+    /// Stops the running children of a range, last first.
+    async fn stop(&self, state: &mut State, range: std::ops::Range<usize>, status: Status) {
+        for index in range.rev() {
+            let (Some(spec), Some(child), Some(node)) =
+                (self.spec.children.get(index), state.children.get_mut(index), self.node.children().get(index))
+            else {
+                continue;
+            };
+            if let Some(cell) = child.cell.take() {
+                state.by_id.remove(&cell.get_id());
+                stop_child(spec, &cell).await;
+            }
+            node.ended(status);
+        }
+    }
+
+    /// Tells the observer of a restart, now that it is over.
+    fn tell(&self, node: &Arc<Node>, end: Option<End>, incarnation: u64) {
+        if incarnation > 1 {
+            node.restarted();
+        }
+        let (Some(end), Some(intensity)) = (end, self.node.intensity()) else { return };
+        metrics::restarted(node.path(), end.exit.as_str());
+        self.observer.restarted(Restarted {
+            path: Arc::clone(node.path()),
+            exit_kind: end.exit,
+            message: end.message,
+            incarnation,
+            backoff: end.backoff,
+            budget: Budget { max: intensity.max, period: intensity.period, used: end.used },
+            recovered: end.at.elapsed(),
+            at: OffsetDateTime::now_utc(),
+        });
+    }
+}
+
+fn send_after(myself: &ActorRef<Order>, wait: Duration, order: Order) {
+    let myself = myself.clone();
+    if wait.is_zero() {
+        // A supervisor that has ended needs no orders.
+        let _ = myself.send_message(order);
+        return;
+    }
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        let _ = myself.send_message(order);
+    });
+}
+
+/// Lets a child work off what it holds; kills it when that takes too long.
+async fn stop_child(spec: &ChildSpec, cell: &ActorCell) {
+    let graceful = match spec.body {
+        Body::Supervisor(_) => {
+            let (done, stopped) = oneshot::channel();
+            let asked = cell.send_message(Order::Shutdown(done)).is_ok();
+            asked && tokio::time::timeout(spec.stop_within, stopped).await.is_ok()
+        }
+        Body::Actor { .. } => cell.drain_and_wait(Some(spec.stop_within)).await.is_ok(),
+    };
+    if !graceful {
+        tracing::warn!(child = spec.name, "an actor did not stop in time and is killed");
+        cell.kill();
+    }
+}
+
+/// A running tree.
+pub struct Root {
+    actor: ActorRef<Order>,
+    ended: JoinHandle<()>,
+    node: Arc<Node>,
+}
+
+impl Root {
+    /// The tree as it is.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Completes when the tree ended by itself, which is the end of the process. Cancel-safe.
+    pub async fn ended(&mut self) {
+        // Its panics were reported where they happened.
+        let _ = (&mut self.ended).await;
+    }
+
+    /// Stops the tree, last started first; each child gets the time that its spec allows.
+    pub async fn stop(self) {
+        let (done, stopped) = oneshot::channel();
+        if self.actor.send_message(Order::Shutdown(done)).is_ok() {
+            // An error means that it ended meanwhile.
+            let _ = stopped.await;
+            let _ = self.ended.await;
+        }
+    }
+}
+
+/// Starts a tree.
+///
+/// # Errors
+/// When the root itself cannot be spawned; a child that cannot is tried again.
+pub async fn start_root(spec: SupervisorSpec, observer: Observer) -> Result<Root, Fault> {
+    let node = Node::root("root", &spec);
+    let supervisor = Supervisor { spec: Arc::new(spec), node: Arc::clone(&node), observer };
+    let (actor, ended) = Actor::spawn(None, supervisor, ()).await.map_err(Fault::internal)?;
+    let crash = actor.clone();
+    node.started(Started { cell: actor.get_cell(), crash: Box::new(move || drop(crash.send_message(Order::Crash))) });
+    Ok(Root { actor, ended, node })
+}

@@ -1,0 +1,175 @@
+//! The composition root: builds the tree and hands out one handle for each domain. The only place that
+//! sees every domain.
+//!
+//! ```text
+//! root            one_for_one, 3 in 60 s
+//! ├─ ledger       writes restarts to PostgreSQL
+//! ├─ postgres     the reading connections
+//! ├─ auth         passwords · accounts · users · sessions
+//! ├─ articles     by_slug · lists · creator · editors
+//! ├─ favorites    shards by article
+//! ├─ notifications inbox
+//! ├─ health
+//! └─ jobs         rest_for_one: pool → consumer → relay → listener → scheduler → rescuer → reconciler
+//! ```
+//!
+//! A `System` is a value: nothing is global, and two of them in one process do not meet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::articles::Articles;
+use crate::auth::{self, Auth};
+use crate::favorites::Favorites;
+use crate::health::Health;
+use crate::jobs::{self, Effect, Jobs};
+use crate::kit::Fault;
+use crate::kit::postgres::{self, Postgres};
+use crate::kit::readers::Keeper;
+use crate::kit::redis::Redis;
+use crate::notifications::Notifications;
+use crate::supervision::intensity::Intensity;
+use crate::supervision::ledger::{Observer, ledger};
+use crate::supervision::{ChildSpec, Node, Root, Snapshot, Strategy, SupervisorSpec, child, start_root};
+
+/// The root gives up early: what it cannot mend, a fresh process may.
+const ROOT: Intensity = Intensity { max: 3, period: Duration::from_secs(60) };
+/// A burst of restarts that take milliseconds passes; a loop is stopped.
+const DOMAIN: Intensity = Intensity { max: 60, period: Duration::from_secs(10) };
+
+/// What the system is set up with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What this process is called in the ledger.
+    pub node: String,
+    /// How the database is reached.
+    pub postgres: postgres::Settings,
+    /// Where Redis is. May hold a password: it is never shown.
+    pub redis_url: String,
+    /// Of the auth domain.
+    pub auth: auth::Settings,
+    /// How jobs are executed; `None` in a process that executes none.
+    pub jobs: Option<jobs::Settings>,
+    /// Messages that may wait at each actor.
+    pub room: usize,
+    /// Messages in one statement.
+    pub batch: usize,
+}
+
+/// A handle on each domain of the running actors.
+pub struct System {
+    /// Who somebody is.
+    pub auth: Auth,
+    /// Articles.
+    pub articles: Articles,
+    /// Favorites.
+    pub favorites: Favorites,
+    /// What people are told.
+    pub notifications: Notifications,
+    /// How the service is.
+    pub health: Health,
+    /// What operators ask about jobs.
+    pub jobs: Jobs,
+    postgres: Postgres,
+    observer: Observer,
+    node: Arc<Node>,
+}
+
+/// The running actors themselves: whoever has this decides when they end.
+pub struct Tree {
+    root: Root,
+    postgres: Postgres,
+}
+
+impl System {
+    /// Builds and starts the tree. Connections are made as they are needed, so that it starts without its
+    /// dependencies and works when they come.
+    ///
+    /// # Errors
+    /// When the settings contradict one another.
+    pub async fn start(settings: &Settings) -> Result<(Self, Tree), Fault> {
+        Self::start_with(settings, Vec::new()).await
+    }
+
+    /// The same, with kinds of jobs beside those of the domains.
+    ///
+    /// # Errors
+    /// When the settings contradict one another.
+    pub async fn start_with(settings: &Settings, more_effects: Vec<Arc<dyn Effect>>) -> Result<(Self, Tree), Fault> {
+        let postgres = Postgres::new(&settings.postgres)?;
+        let redis = || Redis::new(&settings.redis_url).map_err(Fault::internal);
+        let (room, batch) = (settings.room, settings.batch);
+        let (observer, ledger) = ledger(&settings.node, postgres.clone());
+        let (auth, auth_actors) = Auth::new(&settings.auth, &postgres)?;
+        let (articles, article_actors) = Articles::new(&postgres, room, batch);
+        let (favorites, favorite_actors) = Favorites::new(&postgres, room, batch);
+        let (notifications, notification_actors) = Notifications::new(&postgres, room, settings.auth.hands);
+        let (health, health_actor) = Health::new(&postgres, Arc::new(redis()?), room);
+        let (jobs, desk) = Jobs::desk(&postgres, room);
+        let keeper = child::routine("readers", Arc::new(Keeper(Arc::clone(postgres.readers()))));
+        let mut children = vec![
+            child::routine("ledger", Arc::new(ledger)),
+            domain("postgres", Strategy::OneForOne, vec![keeper]),
+            domain("auth", Strategy::OneForOne, auth_actors),
+            domain("articles", Strategy::OneForOne, article_actors),
+            domain("favorites", Strategy::OneForOne, favorite_actors),
+            domain("notifications", Strategy::OneForOne, notification_actors),
+            health_actor,
+        ];
+        let mut job_actors = match &settings.jobs {
+            Some(settings) => {
+                let effects = Notifications::effects().into_iter().chain(more_effects).collect();
+                jobs::workers(settings.clone(), &postgres, redis()?, Uuid::new_v4(), effects)?
+            }
+            None => Vec::new(),
+        };
+        // Last, so that its restarts touch nobody else.
+        job_actors.push(desk);
+        children.push(domain("jobs", Strategy::RestForOne, job_actors));
+        let spec = SupervisorSpec { strategy: Strategy::OneForOne, intensity: ROOT, children };
+        let root = start_root(spec, observer.clone()).await?;
+        let node = Arc::clone(root.node());
+        let tree = Tree { root, postgres: postgres.clone() };
+        Ok((Self { auth, articles, favorites, notifications, health, jobs, postgres, observer, node }, tree))
+    }
+
+    /// The tree as it is now. Asks no actor.
+    pub fn tree(&self) -> Snapshot {
+        self.node.snapshot()
+    }
+
+    /// Makes the actor at `path` panic on its next turn; `false` when there is none, or it is not there now.
+    pub fn crash(&self, path: &str) -> bool {
+        self.node.find(path).is_some_and(|node| node.crash())
+    }
+
+    /// Reading connections that are open, writing ones in use, writing ones open.
+    pub fn connections(&self) -> (usize, usize, usize) {
+        let (in_use, open) = self.postgres.writers_in_use();
+        (self.postgres.readers().connected(), in_use, open)
+    }
+
+    /// Restarts that did not fit into the ledger's buffer.
+    pub fn restarts_dropped(&self) -> u64 {
+        self.observer.dropped()
+    }
+}
+
+impl Tree {
+    /// Completes when the tree gave up: the process has to end. Cancel-safe.
+    pub async fn gave_up(&mut self) {
+        self.root.ended().await;
+    }
+
+    /// Stops the tree, last started first, each actor working off what it holds.
+    pub async fn stop(self) {
+        self.root.stop().await;
+        self.postgres.close();
+    }
+}
+
+fn domain(name: &str, strategy: Strategy, children: Vec<ChildSpec>) -> ChildSpec {
+    ChildSpec::supervisor(name, SupervisorSpec { strategy, intensity: DOMAIN, children })
+}

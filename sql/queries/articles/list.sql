@@ -1,0 +1,23 @@
+-- One page of the articles that match, newest first, with the number of all that match. Always at least
+-- one row, so that the number is there even when the page is empty.
+-- $1 words, $2 author, $3 who favorited, $4 who follows the author, $5 before this id, $6 limit, $7 offset, $8 viewer
+with matching as (
+    select a.id
+    from articles a
+    where ($1::text is null or a.search @@ websearch_to_tsquery('english', $1))
+      and ($2::bigint is null or a.author_id = $2)
+      and ($3::bigint is null or exists (select from favorites f where f.user_id = $3 and f.article_id = a.id))
+      and ($4::bigint is null or exists (select from follows w where w.follower_id = $4 and w.followed_id = a.author_id))
+), page as (
+    select id from matching
+    where $5::bigint is null or id < $5
+    order by id desc
+    limit $6 offset $7
+)
+select counted.total,
+       a.id, a.slug, a.title, a.description, a.favorites_count, a.version, a.created_at, a.updated_at,
+       u.id as author_id, u.email as author_email, u.name as author_name, u.bio as author_bio, u.image as author_image,
+       exists (select from favorites f where f.article_id = a.id and f.user_id = $8) as favorited
+from (select count(*) as total from matching) counted
+left join (page join articles a using (id) join users u on u.id = a.author_id) on true
+order by a.id desc

@@ -1,0 +1,75 @@
+-- Brings each pair of article and user to its wanted state, with exact counts, the jobs that tell the
+-- authors, and what was told of a favorite that is taken back before it was read. Each pair stands here
+-- once. Articles are locked in the order of their ids, so that two nodes cannot deadlock. One row for each
+-- pair whose article exists: whether it was favorited before, and the article as it is now.
+with wanted as (
+    select * from unnest($1::text[], $2::bigint[], $3::boolean[], $4::text[])
+        as t (slug, user_id, favorited, traceparent)
+), target as (
+    select a.id, a.slug, a.author_id
+    from articles a
+    where a.slug = any ($1)
+    order by a.id
+    for no key update
+), added as (
+    insert into favorites (article_id, user_id)
+    select t.id, w.user_id
+    from wanted w
+    join target t using (slug)
+    join users u on u.id = w.user_id
+    where w.favorited
+    on conflict do nothing
+    returning article_id, user_id
+), removed as (
+    delete from favorites f
+    using wanted w, target t
+    where not w.favorited and t.slug = w.slug and f.article_id = t.id and f.user_id = w.user_id
+    returning f.article_id, f.user_id, f.notification_id
+), counted as (
+    update articles a
+    set favorites_count = a.favorites_count + d.change
+    from (
+        select article_id, sum(change) as change
+        from (select article_id, 1 as change from added union all select article_id, -1 from removed) changes
+        group by article_id
+    ) d
+    where a.id = d.article_id
+    returning a.id, a.favorites_count
+), queued as (
+    insert into jobs (kind, args, traceparent)
+    select 'article_favorited', jsonb_build_object('article_id', n.article_id, 'user_id', n.user_id), w.traceparent
+    from added n
+    join target t on t.id = n.article_id
+    join wanted w on w.slug = t.slug and w.user_id = n.user_id
+    where t.author_id <> n.user_id
+), unread as (
+    select n.id, n.count
+    from notifications n
+    where n.id in (select notification_id from removed) and n.read_at is null
+    order by n.id
+    for update
+), taken_back as (
+    select u.id, u.count, count(*) as taken
+    from unread u
+    join removed r on r.notification_id = u.id
+    group by u.id, u.count
+), lowered as (
+    update notifications n set count = b.count - b.taken, updated_at = now()
+    from taken_back b
+    where n.id = b.id and b.count > b.taken
+), withdrawn as (
+    delete from notifications n using taken_back b
+    where n.id = b.id and b.count <= b.taken
+)
+select w.slug, w.user_id,
+       r.user_id is not null or (w.favorited and n.user_id is null) as was_favorited,
+       a.id, a.title, a.description, a.body, coalesce(c.favorites_count, a.favorites_count) as favorites_count,
+       a.version, a.created_at, a.updated_at,
+       u.id as author_id, u.email as author_email, u.name as author_name, u.bio as author_bio, u.image as author_image
+from wanted w
+join target t using (slug)
+join articles a on a.id = t.id
+join users u on u.id = a.author_id
+left join counted c on c.id = a.id
+left join added n on n.article_id = a.id and n.user_id = w.user_id
+left join removed r on r.article_id = a.id and r.user_id = w.user_id

@@ -1,0 +1,17 @@
+-- Starts an attempt on each of these jobs that is due: of many who try, exactly one succeeds. The attempt's
+-- number is the fence: whoever comes later with an older one changes nothing.
+with due as (
+    select id from jobs
+    where id = any ($1)
+      -- The stream's clock may run a little ahead of ours.
+      and (state = 'available' or (state = 'scheduled' and run_at <= now() + interval '1 second'))
+      and kind = any ($3)
+    order by id
+    for update skip locked
+)
+update jobs j
+set state = 'running', attempt = j.attempt + 1, worker = $2, started_at = now(), sent_at = null
+from due
+where j.id = due.id
+returning j.id, j.kind, j.version, j.args, j.attempt, j.max_attempts, j.traceparent,
+          extract(epoch from now() - j.run_at)::float8 as waited

@@ -1,0 +1,15 @@
+-- Ends an attempt that failed: scheduled again after $5 seconds, or a dead letter when that is null. Its
+-- error is kept. No row when the attempt was fenced off.
+with failed as (
+    update jobs
+    set state = case when $5::float8 is null then 'discarded' else 'scheduled' end,
+        run_at = case when $5::float8 is null then run_at else now() + make_interval(secs => $5) end,
+        finished_at = case when $5::float8 is null then now() end,
+        worker = null
+    where id = $1 and state = 'running' and attempt = $2 and worker = $3
+    returning id, attempt, state, run_at
+), noted as (
+    insert into job_errors (job_id, attempt, error)
+    select id, attempt, $4 from failed
+)
+select state, (extract(epoch from run_at) * 1000)::bigint as due_ms from failed

@@ -1,0 +1,24 @@
+-- Takes the jobs of processes that have not been seen for $1 seconds away from them, and any attempt that
+-- began $2 seconds ago, longer than one may take; makes them available again, or dead letters where that was their last attempt. Forgets those processes.
+with dead as (
+    delete from job_workers
+    where seen_at < now() - make_interval(secs => $1)
+    returning id
+), lost as (
+    select j.id, j.attempt, j.max_attempts
+    from jobs j
+    where j.state = 'running'
+      and (j.worker in (select id from dead) or not exists (select from job_workers w where w.id = j.worker)
+           or j.started_at < now() - make_interval(secs => $2))
+    for update skip locked
+), noted as (
+    insert into job_errors (job_id, attempt, error)
+    select id, attempt, 'the worker died or lost the attempt' from lost
+)
+update jobs j
+set state = case when l.attempt >= l.max_attempts then 'discarded' else 'available' end,
+    finished_at = case when l.attempt >= l.max_attempts then now() end,
+    worker = null, sent_at = null, run_at = now()
+from lost l
+where j.id = l.id
+returning j.id, j.state
