@@ -4,13 +4,13 @@
 //! its own: with a dependency away the answer comes as quickly as ever.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::jobs;
 use crate::kit::batcher::{Answers, Gather};
-use crate::kit::postgres::Postgres;
-use crate::kit::redis::Redis;
-use crate::kit::{Ask, Caller, Command, Endpoint, Failure, Scope, Trace};
+use crate::kit::postgres::{self, Postgres};
+use crate::kit::redis::{self, Redis};
+use crate::kit::{Ask, Caller, Command, Endpoint, Failure, Fault, Scope, Trace};
 use crate::supervision::{ChildSpec, child};
 
 /// How long a dependency may take to answer.
@@ -68,6 +68,35 @@ impl Health {
     }
 }
 
+/// How the dependencies are, without any actor: for the command line.
+///
+/// # Errors
+/// When the settings contradict one another; a dependency that is away is a finding.
+pub async fn examine(postgres: &postgres::Settings, redis: &redis::Url) -> Result<Report, Fault> {
+    let postgres = Postgres::new(postgres)?;
+    let workers = async {
+        let mut connection = postgres.connection().await?;
+        jobs::live_workers_in(&connection.begin().await?, &quiet(), CONSUMING).await
+    };
+    Ok(report(workers, &Redis::new(redis)).await)
+}
+
+fn quiet() -> Scope {
+    // Probes come every few seconds for ever: they make no spans.
+    Scope::new(Trace::default(), Instant::now() + ANSWER_WITHIN)
+}
+
+/// Asks both dependencies at once, each within its limit.
+async fn report(live: impl Future<Output = Result<i64, Fault>>, redis: &Redis) -> Report {
+    let mut ping = ::redis::Cmd::new();
+    ping.arg("PING");
+    let (trace, live) = (Trace::default(), tokio::time::timeout(ANSWER_WITHIN, live));
+    let answer = tokio::time::timeout(ANSWER_WITHIN, redis.run::<String>(&trace, "PING", &ping));
+    let (live, answer) = tokio::join!(live, answer);
+    let live = live.ok().and_then(Result::ok);
+    Report { database: live.is_some(), redis: matches!(answer, Ok(Ok(_))), workers: live.is_some_and(|live| live > 0) }
+}
+
 struct Checks {
     postgres: Postgres,
     redis: Arc<Redis>,
@@ -76,20 +105,9 @@ struct Checks {
 impl Gather for Checks {
     type Command = CheckHealth;
 
-    async fn run(&self, commands: &[CheckHealth], scope: &Scope) -> Answers<CheckHealth> {
-        // Probes come every few seconds for ever: they make no spans.
-        let quiet = Scope::new(Trace::default(), scope.deadline);
-        let mut ping = redis::Cmd::new();
-        ping.arg("PING");
-        let database = tokio::time::timeout(ANSWER_WITHIN, jobs::live_workers(&self.postgres, &quiet, CONSUMING));
-        let answers = tokio::time::timeout(ANSWER_WITHIN, self.redis.run::<String>(&quiet.trace, "PING", &ping));
-        let (database, answers) = tokio::join!(database, answers);
-        let live = database.ok().and_then(Result::ok);
-        let report = Report {
-            database: live.is_some(),
-            redis: matches!(answers, Ok(Ok(_))),
-            workers: live.is_some_and(|workers| workers > 0),
-        };
+    async fn run(&self, commands: &[CheckHealth], _: &Scope) -> Answers<CheckHealth> {
+        let scope = quiet();
+        let report = report(jobs::live_workers(&self.postgres, &scope, CONSUMING), &self.redis).await;
         Ok(commands.iter().map(|_| Ok(report)).collect())
     }
 }

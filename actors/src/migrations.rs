@@ -12,7 +12,7 @@ mod embedded {
 }
 
 /// Any number that nobody else locks: "callboard" in a few digits.
-const LOCK: i64 = 0x_0CA1_1B0A_4D00;
+const LOCK: i64 = 0x0CA1_1B0A_4D00;
 /// How long to wait for the lock of another run.
 const LOCK_WITHIN: Duration = Duration::from_secs(60);
 
@@ -37,6 +37,28 @@ pub async fn migrate(config: &Config) -> Result<Vec<String>, Fault> {
     drop(client);
     driver.abort();
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+}
+
+/// The version that the database's schema has; 0 when it is empty.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn current(config: &Config) -> Result<i64, Fault> {
+    let lost = |error: tokio_postgres::Error| Fault::unavailable(Dependency::Postgres, error);
+    let (client, connection) = config.connect(NoTls).await.map_err(lost)?;
+    let driver = tokio::spawn(connection);
+    let known =
+        client.query_one("select to_regclass('refinery_schema_history') is not null", &[]).await.map_err(lost)?;
+    let version = match known.get(0) {
+        true => client
+            .query_one("select coalesce(max(version), 0)::bigint from refinery_schema_history", &[])
+            .await
+            .map_err(lost)?
+            .get(0),
+        false => 0,
+    };
+    driver.abort();
+    Ok(version)
 }
 
 /// The version that this build's schema has.

@@ -28,7 +28,7 @@ use crate::jobs::{self, Effect, Jobs};
 use crate::kit::Fault;
 use crate::kit::postgres::{self, Postgres};
 use crate::kit::readers::Keeper;
-use crate::kit::redis::Redis;
+use crate::kit::redis::{self, Redis};
 use crate::notifications::Notifications;
 use crate::supervision::intensity::Intensity;
 use crate::supervision::ledger::{Observer, ledger};
@@ -46,8 +46,8 @@ pub struct Settings {
     pub node: String,
     /// How the database is reached.
     pub postgres: postgres::Settings,
-    /// Where Redis is. May hold a password: it is never shown.
-    pub redis_url: String,
+    /// Where Redis is.
+    pub redis: redis::Url,
     /// Of the auth domain.
     pub auth: auth::Settings,
     /// How jobs are executed; `None` in a process that executes none.
@@ -99,14 +99,14 @@ impl System {
     /// When the settings contradict one another.
     pub async fn start_with(settings: &Settings, more_effects: Vec<Arc<dyn Effect>>) -> Result<(Self, Tree), Fault> {
         let postgres = Postgres::new(&settings.postgres)?;
-        let redis = || Redis::new(&settings.redis_url).map_err(Fault::internal);
+        let redis = || Redis::new(&settings.redis);
         let (room, batch) = (settings.room, settings.batch);
         let (observer, ledger) = ledger(&settings.node, postgres.clone());
         let (auth, auth_actors) = Auth::new(&settings.auth, &postgres)?;
         let (articles, article_actors) = Articles::new(&postgres, room, batch);
         let (favorites, favorite_actors) = Favorites::new(&postgres, room, batch);
         let (notifications, notification_actors) = Notifications::new(&postgres, room, settings.auth.hands);
-        let (health, health_actor) = Health::new(&postgres, Arc::new(redis()?), room);
+        let (health, health_actor) = Health::new(&postgres, Arc::new(redis()), room);
         let (jobs, desk) = Jobs::desk(&postgres, room);
         let keeper = child::routine("readers", Arc::new(Keeper(Arc::clone(postgres.readers()))));
         let mut children = vec![
@@ -121,7 +121,7 @@ impl System {
         let mut job_actors = match &settings.jobs {
             Some(settings) => {
                 let effects = Notifications::effects().into_iter().chain(more_effects).collect();
-                jobs::workers(settings.clone(), &postgres, redis()?, Uuid::new_v4(), effects)?
+                jobs::workers(settings.clone(), &postgres, redis(), Uuid::new_v4(), effects)?
             }
             None => Vec::new(),
         };

@@ -35,7 +35,7 @@ use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 pub use message::{Job, JobError, JobView, ListJobs, Refusal, RetryJob, State};
-pub use store::{Counts, live_workers};
+pub use store::{Counts, live_workers, live_workers_in};
 
 use crate::kit::postgres::{Postgres, Transaction};
 use crate::kit::redis::Redis;

@@ -105,6 +105,15 @@ pub(super) async fn count(db: &Postgres, scope: &Scope) -> Result<Counts, Fault>
     Ok(counts)
 }
 
+/// The same as [`live_workers`], on a connection of one's own.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn live_workers_in(tx: &Transaction<'_>, scope: &Scope, window: Duration) -> Result<i64, Fault> {
+    let rows = tx.run(scope, sql!("jobs/live_workers"), &[&window.as_secs_f64()]).await?;
+    Ok(rows.first().map_or(0, |row| row.get("n")))
+}
+
 /// How many processes have taken jobs within `window`.
 ///
 /// # Errors

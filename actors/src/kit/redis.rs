@@ -19,6 +19,26 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// How long a connection may take to be made.
 const CONNECT_WITHIN: Duration = Duration::from_millis(1000);
 
+/// Where Redis is. It can hold a password, and so never shows itself.
+#[derive(Clone)]
+pub struct Url(Client);
+
+impl Url {
+    /// Checks a URL.
+    ///
+    /// # Errors
+    /// When it is not one of Redis'. The message does not repeat it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Client::open(text).map(Self).map_err(|_| "is not a Redis URL".to_owned())
+    }
+}
+
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Url(***)")
+    }
+}
+
 /// Redis, as the job actors know it.
 pub struct Redis {
     client: Client,
@@ -27,12 +47,8 @@ pub struct Redis {
 
 impl Redis {
     /// A handle; nothing is connected yet.
-    ///
-    /// # Errors
-    /// When the URL is not one of Redis'. The message never repeats the URL, for it can hold a password.
-    pub fn new(url: &str) -> Result<Self, String> {
-        let client = Client::open(url).map_err(|_| "is not a Redis URL".to_owned())?;
-        Ok(Self { client, shared: OnceCell::new() })
+    pub fn new(Url(client): &Url) -> Self {
+        Self { client: client.clone(), shared: OnceCell::new() }
     }
 
     /// Runs `command` under a span named `operation`.

@@ -7,7 +7,8 @@ with due as (
       and (state = 'available' or (state = 'scheduled' and run_at <= now() + interval '1 second'))
       and kind = any ($3)
     order by id
-    for update skip locked
+    -- Not past locked rows: the relay that has just sent a job still holds it for a moment.
+    for update
 )
 update jobs j
 set state = 'running', attempt = j.attempt + 1, worker = $2, started_at = now(), sent_at = null

@@ -1,0 +1,20 @@
+//! The instruments as Prometheus text.
+
+use hyper::StatusCode;
+
+use super::authorize;
+use crate::error::ApiError;
+use crate::request::Request;
+use crate::response::{self, Response};
+
+/// `GET /metrics`
+pub async fn metrics(request: Request) -> Result<Response, ApiError> {
+    authorize(&request)?;
+    match request.app.telemetry.prometheus_text() {
+        Ok(text) => Ok(response::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)),
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be encoded");
+            Err(ApiError::internal())
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The command line: arguments → one function a command.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use actors::migrations;
+use clap::{Parser, Subcommand};
+use tracing::Instrument;
+
+use crate::app::{self, Role};
+use crate::config::{Config, Mistake};
+use crate::develop;
+use crate::telemetry::{self, Telemetry};
+
+/// A publishing API made of supervised actors.
+#[derive(Parser)]
+#[command(name = "callboard", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start private PostgreSQL and Redis servers under .callboard/, migrate and serve: what `make run` runs.
+    Dev(DevArguments),
+    /// Serve the API and work on jobs.
+    Serve {
+        /// Serve the API alone.
+        #[arg(long)]
+        no_workers: bool,
+    },
+    /// Work on jobs alone.
+    Work,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Check the settings and say what is wrong with them; exit with status 2 if anything is.
+    CheckConfig,
+    /// Say whether the dependencies answer and the schema is up to date.
+    Doctor {
+        /// Ask only this path of the admin listener, for health checks in containers: `readyz` or `healthz`.
+        #[arg(long)]
+        probe: Option<String>,
+    },
+    /// Print the API's description in OpenAPI.
+    Openapi,
+}
+
+#[derive(clap::Args)]
+struct DevArguments {
+    /// Throw the data away at the end.
+    #[arg(long, hide = true)]
+    ephemeral: bool,
+    /// Run this with DATABASE_URL and REDIS_URL set, instead of serving.
+    #[arg(last = true, hide = true)]
+    command: Vec<OsString>,
+}
+
+/// The exit status for settings that are wrong.
+const BAD_CONFIG: u8 = 2;
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime cannot be started: {error}")),
+    };
+    let status = runtime.block_on(dispatch(cli.command));
+    // Blocking threads that hash a password nobody waits for are not worth waiting for.
+    runtime.shutdown_background();
+    status
+}
+
+async fn dispatch(command: Command) -> ExitCode {
+    match command {
+        Command::Serve { no_workers } => serve(if no_workers { Role::Api } else { Role::All }).await,
+        Command::Work => serve(Role::Worker).await,
+        Command::Dev(arguments) => develop::run(Path::new(".callboard"), arguments.ephemeral, &arguments.command).await,
+        Command::CheckConfig => {
+            with_config(async |_| {
+                say("the settings are fine");
+                ExitCode::SUCCESS
+            })
+            .await
+        }
+        Command::Migrate => observed("migrate", migrate).await,
+        Command::Doctor { probe: Some(path) } => crate::doctor::probe(&path).await,
+        Command::Doctor { probe: None } => observed("doctor", crate::doctor::examine).await,
+        Command::Openapi => {
+            say(&crate::api::docs::document());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+async fn serve(role: Role) -> ExitCode {
+    with_config(async |config| match start_telemetry() {
+        Ok(telemetry) => finish(app::serve(config, role, telemetry, |_| {}).await),
+        Err(status) => status,
+    })
+    .await
+}
+
+/// Runs a command other than the servers under a root span of its own.
+async fn observed(name: &'static str, command: impl AsyncFnOnce(Config) -> ExitCode) -> ExitCode {
+    with_config(async |config| {
+        let telemetry = match start_telemetry() {
+            Ok(telemetry) => telemetry,
+            Err(status) => return status,
+        };
+        let span = tracing::info_span!("command", otel.name = format!("command {name}"));
+        let status = command(config).instrument(span).await;
+        telemetry.shutdown();
+        status
+    })
+    .await
+}
+
+async fn migrate(config: Config) -> ExitCode {
+    match migrations::migrate(&config.postgres.config).await {
+        Ok(applied) if applied.is_empty() => say("the schema is up to date"),
+        Ok(applied) => applied.iter().for_each(|name| say(&format!("applied {name}"))),
+        Err(fault) => return fail(&fault.to_string()),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Reads the settings of the environment and goes on, or reports every mistake.
+async fn with_config(go_on: impl AsyncFnOnce(Config) -> ExitCode) -> ExitCode {
+    match (Config::from(variable), telemetry_settings()) {
+        (Ok(config), Ok(_)) => go_on(config).await,
+        (config, telemetry) => {
+            let mistakes = config.err().into_iter().chain(telemetry.err()).flatten();
+            report(mistakes)
+        }
+    }
+}
+
+pub(crate) fn report(mistakes: impl Iterator<Item = Mistake>) -> ExitCode {
+    for mistake in mistakes {
+        complain(&mistake.to_string());
+    }
+    ExitCode::from(BAD_CONFIG)
+}
+
+pub(crate) fn telemetry_settings() -> Result<telemetry::Settings, Vec<Mistake>> {
+    telemetry::Settings::from(variable, std::io::stdout().is_terminal())
+}
+
+pub(crate) fn start_telemetry() -> Result<Telemetry, ExitCode> {
+    let settings = telemetry_settings().map_err(|mistakes| report(mistakes.into_iter()))?;
+    Telemetry::start(&settings).map_err(|error| fail(&error.to_string()))
+}
+
+pub(crate) fn finish(result: Result<(), app::AppError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A line for whoever started the command.
+pub(crate) fn say(line: &str) {
+    // Whoever closed the output does not want to know.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "callboard: {line}");
+}
+
+pub(crate) fn fail(line: &str) -> ExitCode {
+    complain(line);
+    ExitCode::FAILURE
+}

@@ -1,0 +1,311 @@
+//! The environment, read once: every name, default and rule in one table.
+//!
+//! All mistakes are reported together, each with its variable's name and never with a secret's value.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actors::auth::{self, Cost, Secret};
+use actors::kit::{postgres, redis};
+
+/// Every setting.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the public API listens.
+    pub http_addr: SocketAddr,
+    /// Where the operators' listener is.
+    pub admin_addr: SocketAddr,
+    /// What operators have to show there.
+    pub admin_token: Option<Hidden>,
+    /// Where the database is, and what may be asked of it at once.
+    pub postgres: postgres::Settings,
+    /// Where Redis is.
+    pub redis: redis::Url,
+    /// What access tokens are signed with.
+    pub jwt_secret: Secret,
+    /// Jobs that this process works on at once.
+    pub job_workers: usize,
+    /// Whether faults may be injected.
+    pub chaos_enabled: bool,
+    /// What this process is called in the ledger.
+    pub node: String,
+    /// Every limit.
+    pub limits: Limits,
+}
+
+/// Every limit of queues, pools, waits and sizes.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections to each listener.
+    pub connections: usize,
+    /// What a request may take in all.
+    pub request_within: Duration,
+    /// A request's body, in bytes.
+    pub body: usize,
+    /// Messages that may wait at each actor.
+    pub mailbox: usize,
+    /// Messages in one statement.
+    pub batch: usize,
+    /// Passwords hashed at once.
+    pub password_hands: usize,
+    /// Passwords that may wait.
+    pub password_room: usize,
+    /// What an attempt of a job may take.
+    pub job_within: Duration,
+    /// The bound on the wait after a job's first failed attempt.
+    pub job_backoff: Duration,
+    /// That bound never exceeds this.
+    pub job_backoff_cap: Duration,
+    /// How long an access token is valid.
+    pub access_lifetime: Duration,
+    /// How long a session lasts at most.
+    pub session_lifetime: Duration,
+    /// Between saying that we are not ready and accepting nothing more.
+    pub shutdown_delay: Duration,
+    /// What requests and actors have to come to an end.
+    pub shutdown_grace: Duration,
+}
+
+/// A value that never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The value.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A setting that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {problem}")]
+pub struct Mistake {
+    /// Its name.
+    pub variable: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Config {
+    /// Reads the settings through `read`, which answers with a variable's value.
+    ///
+    /// # Errors
+    /// Every mistake there is.
+    pub fn from(read: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Mistake>> {
+        let mut table = Table { read, mistakes: Vec::new() };
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let admin_addr = table.address("ADMIN_ADDR", "127.0.0.1:8001");
+        let admin_token = table.text("ADMIN_TOKEN").map(Hidden);
+        if admin_token.is_none() && admin_addr.is_some_and(|address| !address.ip().is_loopback()) {
+            table.mistake("ADMIN_TOKEN", "is required when ADMIN_ADDR is not a loopback address");
+        }
+        table.word("RATE_LIMITS", &["on", "off"]);
+        let connect_within = table.millis("DATABASE_CONNECT_TIMEOUT_MS", 1000);
+        let statement_within = table.millis("DATABASE_STATEMENT_TIMEOUT_MS", 5000);
+        let (readers, writers) = (table.count("DATABASE_READERS", 2), table.count("DATABASE_WRITERS", 16));
+        let postgres = table.required("DATABASE_URL", |url| {
+            postgres::Settings::new(url, readers, writers, connect_within, statement_within)
+        });
+        let redis = table.required("REDIS_URL", redis::Url::parse);
+        let jwt_secret = table.required("JWT_SECRET", Secret::parse);
+        let http_addr = table.address("HTTP_ADDR", "127.0.0.1:8000");
+        let job_workers = table.count("JOB_WORKERS", 8);
+        let chaos_enabled = table.switch("CHAOS_ENABLED", false);
+        let limits = table.limits(cores);
+        let node = table.text("NODE_NAME").unwrap_or_else(|| format!("callboard-{}", std::process::id()));
+        match (http_addr, admin_addr, postgres, redis, jwt_secret) {
+            (Some(http_addr), Some(admin_addr), Some(postgres), Some(redis), Some(jwt_secret))
+                if table.mistakes.is_empty() =>
+            {
+                Ok(Self {
+                    http_addr,
+                    admin_addr,
+                    admin_token,
+                    postgres,
+                    redis,
+                    jwt_secret,
+                    job_workers,
+                    chaos_enabled,
+                    node,
+                    limits,
+                })
+            }
+            _ => Err(table.mistakes),
+        }
+    }
+
+    /// What the actors are set up with; jobs are executed only where `with_jobs` says so.
+    pub fn system(&self, with_jobs: bool) -> actors::Settings {
+        let limits = &self.limits;
+        actors::Settings {
+            node: self.node.clone(),
+            postgres: self.postgres.clone(),
+            redis: self.redis.clone(),
+            auth: auth::Settings {
+                secret: self.jwt_secret.clone(),
+                access_lifetime: limits.access_lifetime,
+                session_lifetime: limits.session_lifetime,
+                cost: Cost::default(),
+                password_hands: limits.password_hands,
+                password_room: limits.password_room,
+                room: limits.mailbox,
+                hands: self.postgres.writers,
+                batch: limits.batch,
+            },
+            jobs: with_jobs.then(|| crate::app::job_settings(self)),
+            room: limits.mailbox,
+            batch: limits.batch,
+        }
+    }
+}
+
+/// The environment, and what was wrong with it so far.
+struct Table<R> {
+    read: R,
+    mistakes: Vec<Mistake>,
+}
+
+impl<R: Fn(&str) -> Option<String>> Table<R> {
+    fn limits(&mut self, cores: usize) -> Limits {
+        Limits {
+            connections: self.count("HTTP_MAX_CONNECTIONS", 10_000),
+            request_within: self.millis("HTTP_REQUEST_TIMEOUT_MS", 10_000),
+            body: self.count("HTTP_BODY_LIMIT", 1024 * 1024),
+            mailbox: self.count("MAILBOX_CAPACITY", 1024),
+            batch: self.count("BATCH_MAX", 128),
+            password_hands: self.count("PASSWORD_WORKERS", cores),
+            password_room: self.count("PASSWORD_QUEUE", 64),
+            job_within: self.millis("JOB_TIMEOUT_MS", 60_000),
+            job_backoff: self.millis("JOB_BACKOFF_MS", 1000),
+            job_backoff_cap: self.millis("JOB_BACKOFF_CAP_MS", 60_000),
+            access_lifetime: self.seconds("ACCESS_TOKEN_SECONDS", 15 * 60),
+            session_lifetime: self.seconds("SESSION_SECONDS", 30 * 24 * 3600),
+            shutdown_delay: self.millis("SHUTDOWN_DELAY_MS", 0),
+            shutdown_grace: self.millis("SHUTDOWN_GRACE_MS", 20_000),
+        }
+    }
+
+    fn text(&self, variable: &str) -> Option<String> {
+        (self.read)(variable).filter(|value| !value.is_empty())
+    }
+
+    fn mistake(&mut self, variable: &'static str, problem: impl Into<String>) {
+        self.mistakes.push(Mistake { variable, problem: problem.into() });
+    }
+
+    fn required<T>(&mut self, variable: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        match self.text(variable).as_deref().map(parse) {
+            Some(Ok(value)) => Some(value),
+            Some(Err(problem)) => {
+                self.mistake(variable, problem);
+                None
+            }
+            None => {
+                self.mistake(variable, "is required");
+                None
+            }
+        }
+    }
+
+    fn address(&mut self, variable: &'static str, default: &str) -> Option<SocketAddr> {
+        let text = self.text(variable).unwrap_or_else(|| default.to_owned());
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.mistake(variable, "must be an address with a port, like 127.0.0.1:8000");
+        }
+        address
+    }
+
+    fn number(&mut self, variable: &'static str, default: u64, min: u64) -> u64 {
+        let Some(text) = self.text(variable) else { return default };
+        match text.parse() {
+            Ok(number) if (min..=u64::from(u32::MAX)).contains(&number) => number,
+            _ => {
+                self.mistake(variable, format!("must be a whole number from {min} to {}", u32::MAX));
+                default
+            }
+        }
+    }
+
+    fn count(&mut self, variable: &'static str, default: usize) -> usize {
+        usize::try_from(self.number(variable, default as u64, 1)).unwrap_or(default)
+    }
+
+    fn millis(&mut self, variable: &'static str, default: u64) -> Duration {
+        Duration::from_millis(self.number(variable, default, 0))
+    }
+
+    fn seconds(&mut self, variable: &'static str, default: u64) -> Duration {
+        Duration::from_secs(self.number(variable, default, 1))
+    }
+
+    fn switch(&mut self, variable: &'static str, default: bool) -> bool {
+        match self.text(variable).as_deref() {
+            None => default,
+            Some("true" | "1") => true,
+            Some("false" | "0") => false,
+            Some(_) => {
+                self.mistake(variable, "must be true or false");
+                default
+            }
+        }
+    }
+
+    fn word(&mut self, variable: &'static str, words: &[&str]) {
+        if self.text(variable).is_some_and(|text| !words.contains(&text.as_str())) {
+            self.mistake(variable, format!("must be one of: {}", words.join(", ")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Result<Config, Vec<Mistake>> {
+        Config::from(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    const REQUIRED: [(&str, &str); 3] = [
+        ("DATABASE_URL", "postgres://localhost/x"),
+        ("REDIS_URL", "redis://localhost"),
+        ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+    ];
+
+    #[test]
+    fn what_is_required_is_enough() {
+        assert!(config(&REQUIRED).is_ok());
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_together_with_their_names() {
+        let Err(mistakes) = config(&[("HTTP_ADDR", "x"), ("JWT_SECRET", "short"), ("JOB_WORKERS", "0")]) else {
+            unreachable!()
+        };
+        let names: Vec<_> = mistakes.iter().map(|mistake| mistake.variable).collect();
+        assert_eq!(names, ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "HTTP_ADDR", "JOB_WORKERS"]);
+        assert!(!format!("{mistakes:?}").contains("short"));
+    }
+
+    #[test]
+    fn an_admin_listener_for_others_needs_a_token() {
+        let with = |more: &[(&str, &str)]| config(&[&REQUIRED, more].concat());
+        assert!(with(&[("ADMIN_ADDR", "0.0.0.0:8001")]).is_err());
+        assert!(with(&[("ADMIN_ADDR", "0.0.0.0:8001"), ("ADMIN_TOKEN", "t")]).is_ok());
+    }
+
+    #[test]
+    fn secrets_never_show_themselves() {
+        let Ok(config) = config(&[&REQUIRED[..], &[("ADMIN_TOKEN", "sesame")]].concat()) else { unreachable!() };
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("sesame") && !shown.contains("0123456789abcdef"));
+    }
+}

@@ -1,0 +1,180 @@
+//! The only table from a domain's refusals and our own failures to HTTP. Internal detail is logged here,
+//! once, and never reaches a client.
+
+use std::borrow::Cow;
+
+use actors::kit::{Failure, Fault};
+use actors::{articles, auth, favorites, jobs, notifications};
+use hyper::StatusCode;
+use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde::Serialize;
+
+/// A field that was not fit, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Detail {
+    /// The field's name in the body, the query or the path.
+    pub field: Cow<'static, str>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// An answer that is not a success.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    /// The status.
+    pub status: StatusCode,
+    /// A fixed word for programs.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub message: Cow<'static, str>,
+    /// Every field that was not fit.
+    pub details: Vec<Detail>,
+    /// A header that goes with it.
+    pub header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl ApiError {
+    /// An error without details.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, message: message.into(), details: Vec::new(), header: None }
+    }
+
+    /// Fields that are not fit.
+    pub fn validation(details: Vec<Detail>) -> Self {
+        Self { details, ..Self::new(StatusCode::BAD_REQUEST, "validation_failed", "Some fields are not valid") }
+    }
+
+    /// One field that is not fit.
+    pub fn field(field: &'static str, message: impl Into<String>) -> Self {
+        Self::validation(vec![Detail { field: field.into(), message: message.into() }])
+    }
+
+    /// There is no such thing.
+    pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// The path exists, the method does not; `allow` lists those that do.
+    pub fn method_not_allowed(allow: &str) -> Self {
+        let header = HeaderValue::from_str(allow).ok().map(|value| (ALLOW, value));
+        Self { header, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed") }
+    }
+
+    /// Who asks is not known, or not any more.
+    pub fn unauthorized(message: &'static str) -> Self {
+        let header = Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        Self { header, ..Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message) }
+    }
+
+    /// Not now, but soon.
+    pub fn unavailable(code: &'static str, message: &'static str) -> Self {
+        let header = Some((RETRY_AFTER, HeaderValue::from_static("1")));
+        Self { header, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
+    }
+
+    /// Something that should not happen.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side")
+    }
+}
+
+/// Every failure that is not a refusal reads the same, whichever domain it comes from.
+impl<R: Into<ApiError>> From<Failure<R>> for ApiError {
+    fn from(failure: Failure<R>) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal.into(),
+            Failure::Overloaded(path) => {
+                tracing::debug!(actor.path = %path, "a mailbox is full");
+                Self::unavailable("overloaded", "Too much to do at the moment")
+            }
+            Failure::Died(path) => {
+                tracing::warn!(actor.path = %path, "an actor died with a request in hand");
+                Self::unavailable("interrupted", "Interrupted; whether it took effect is unknown")
+            }
+            Failure::TooLate(path) => {
+                tracing::warn!(actor.path = %path, "no answer before the deadline");
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", "It took too long")
+            }
+            Failure::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unavailable { .. } => {
+                tracing::warn!(%fault, "a dependency is unavailable");
+                Self::unavailable("unavailable", "A part of the service is unavailable at the moment")
+            }
+            Fault::Statement { .. } | Fault::Internal(_) => {
+                tracing::error!(%fault, "a request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<auth::Refusal> for ApiError {
+    fn from(refusal: auth::Refusal) -> Self {
+        match refusal {
+            auth::Refusal::EmailTaken => {
+                Self::new(StatusCode::CONFLICT, "email_taken", "This email address is already registered")
+            }
+            auth::Refusal::BadCredentials => {
+                Self { code: "invalid_credentials", ..Self::unauthorized("Invalid email or password") }
+            }
+            auth::Refusal::InvalidToken => {
+                Self { code: "invalid_token", ..Self::unauthorized("Invalid or expired token") }
+            }
+            auth::Refusal::NoSuchUser => Self::not_found("User not found"),
+        }
+    }
+}
+
+impl From<articles::Refusal> for ApiError {
+    fn from(refusal: articles::Refusal) -> Self {
+        match refusal {
+            articles::Refusal::NotFound => Self::not_found("Article not found"),
+            articles::Refusal::NotAuthor => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", "Only its author may do this")
+            }
+            articles::Refusal::AuthorGone => {
+                Self { code: "invalid_token", ..Self::unauthorized("Invalid or expired token") }
+            }
+        }
+    }
+}
+
+impl From<favorites::Refusal> for ApiError {
+    fn from(refusal: favorites::Refusal) -> Self {
+        match refusal {
+            favorites::Refusal::NoSuchArticle => Self::not_found("Article not found"),
+            favorites::Refusal::AlreadyFavorited => {
+                Self::new(StatusCode::CONFLICT, "already_favorited", "You have already favorited this article")
+            }
+        }
+    }
+}
+
+impl From<notifications::Refusal> for ApiError {
+    fn from(refusal: notifications::Refusal) -> Self {
+        match refusal {
+            notifications::Refusal::NotFound => Self::not_found("Notification not found"),
+        }
+    }
+}
+
+impl From<jobs::Refusal> for ApiError {
+    fn from(refusal: jobs::Refusal) -> Self {
+        match refusal {
+            jobs::Refusal::NotADeadLetter => Self::not_found("There is no dead letter of this id"),
+        }
+    }
+}
+
+impl From<std::convert::Infallible> for ApiError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,97 @@
+//! Responses: JSON, errors, empty ones, pages.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+
+use crate::error::{ApiError, Detail};
+
+/// What goes out.
+pub type Response = hyper::Response<Full<Bytes>>;
+
+/// A response of any type.
+pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A JSON response.
+///
+/// # Errors
+/// Only when a value cannot be JSON, which none of ours is.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, ApiError> {
+    match serde_json::to_vec(value) {
+        Ok(body) => Ok(with_type(status, "application/json", body)),
+        Err(error) => {
+            tracing::error!(%error, "a response could not be encoded");
+            Err(ApiError::internal())
+        }
+    }
+}
+
+/// 200 with JSON.
+///
+/// # Errors
+/// As [`json`].
+pub fn ok(value: &impl Serialize) -> Result<Response, ApiError> {
+    json(StatusCode::OK, value)
+}
+
+/// A response without a body.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
+/// The envelope that every error comes in.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ErrorBody {
+    /// The error.
+    pub error: ErrorContent,
+}
+
+/// What an error says.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ErrorContent {
+    /// A fixed word for programs.
+    #[schema(example = "not_found")]
+    pub code: String,
+    /// A sentence for people.
+    #[schema(example = "Article not found")]
+    pub message: String,
+    /// The HTTP status.
+    #[schema(example = 404)]
+    pub status_code: u16,
+    /// The trace of this request, for those who look into it.
+    #[schema(example = "4bf92f3577b34da6a3ce929d0e0e4736")]
+    pub trace_id: String,
+    /// Every field that was not fit, when that is what is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Detail>,
+}
+
+/// An error as a response.
+pub fn error(error: ApiError, trace_id: &str) -> Response {
+    let body = ErrorBody {
+        error: ErrorContent {
+            code: error.code.to_owned(),
+            message: error.message.into_owned(),
+            status_code: error.status.as_u16(),
+            trace_id: trace_id.to_owned(),
+            details: error.details,
+        },
+    };
+    // Strings, numbers and lists of them are always JSON.
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let mut response = with_type(error.status, "application/json", body);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some((name, value)) = error.header {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}

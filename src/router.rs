@@ -1,0 +1,153 @@
+//! The route table, and nothing else.
+
+use futures_util::future::BoxFuture;
+use hyper::Method;
+
+use crate::error::ApiError;
+use crate::request::Request;
+use crate::response::Response;
+use crate::{admin, api};
+
+/// What answers a request.
+pub type Handler = fn(Request) -> BoxFuture<'static, Result<Response, ApiError>>;
+
+/// The methods of one path.
+pub struct Route {
+    /// The path with its variables in braces: the `http.route` of spans and metrics.
+    pub pattern: &'static str,
+    /// Requests to it make spans and log lines. Probes do not.
+    pub observed: bool,
+    methods: Vec<(Method, Handler)>,
+}
+
+/// A table of routes.
+pub struct Router(matchit::Router<Route>);
+
+/// A route that was found, and its variable segments.
+pub struct Found<'a> {
+    /// The route.
+    pub route: &'a Route,
+    /// The variable segments, in their order, decoded.
+    pub segments: Vec<String>,
+}
+
+macro_rules! routes {
+    ($($observed:ident $pattern:literal => { $($method:ident: $handler:path),+ $(,)? })+) => {
+        vec![$(Route {
+            pattern: $pattern,
+            observed: matches!(stringify!($observed), "observed"),
+            methods: vec![$((Method::$method, |request| Box::pin($handler(request)))),+],
+        }),+]
+    };
+}
+
+/// The public API.
+///
+/// # Errors
+/// When two routes contradict one another.
+pub fn public() -> Result<Router, matchit::InsertError> {
+    Router::new(routes! {
+        observed "/api/register" => { POST: api::auth::register }
+        observed "/api/login" => { POST: api::auth::login }
+        observed "/api/logout" => { POST: api::auth::logout }
+        observed "/api/token/refresh" => { POST: api::auth::refresh }
+        observed "/api/user" => { GET: api::users::current }
+        observed "/api/users/{id}/follow" => { POST: api::users::follow, DELETE: api::users::unfollow }
+        observed "/api/articles" => { GET: api::articles::list, POST: api::articles::create }
+        observed "/api/articles/feed" => { GET: api::articles::feed }
+        observed "/api/articles/{slug}" => { GET: api::articles::find, PUT: api::articles::update, DELETE: api::articles::delete }
+        observed "/api/articles/{slug}/favorite" => { POST: api::favorites::add, DELETE: api::favorites::remove }
+        observed "/api/notifications" => { GET: api::notifications::list }
+        observed "/api/notifications/read" => { POST: api::notifications::read_all }
+        observed "/api/notifications/{id}/read" => { POST: api::notifications::read }
+        quiet "/api/health" => { GET: api::health::health }
+        observed "/api/openapi.json" => { GET: api::docs::openapi }
+        observed "/docs" => { GET: api::docs::page }
+    })
+}
+
+/// The operators' listener.
+///
+/// # Errors
+/// When two routes contradict one another.
+pub fn admin() -> Result<Router, matchit::InsertError> {
+    Router::new(routes! {
+        quiet "/healthz" => { GET: admin::probes::healthz }
+        quiet "/readyz" => { GET: admin::probes::readyz }
+        quiet "/metrics" => { GET: admin::metrics::metrics }
+        observed "/actors" => { GET: admin::actors::tree }
+        observed "/actors/{*path}" => { POST: admin::actors::crash }
+        observed "/jobs" => { GET: admin::jobs::list }
+        observed "/jobs/{id}/retry" => { POST: admin::jobs::retry }
+        quiet "/" => { GET: admin::console::page }
+    })
+}
+
+impl Router {
+    fn new(routes: Vec<Route>) -> Result<Self, matchit::InsertError> {
+        let mut table = matchit::Router::new();
+        for route in routes {
+            table.insert(route.pattern, route)?;
+        }
+        Ok(Self(table))
+    }
+
+    /// The route of a path; a slash at its end makes no difference.
+    pub fn find(&self, path: &str) -> Option<Found<'_>> {
+        let path = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
+        let found = self.0.at(path).ok()?;
+        let segments = found.params.iter().map(|(_, value)| decode(value)).collect::<Option<_>>()?;
+        Some(Found { route: found.value, segments })
+    }
+}
+
+impl Route {
+    /// What answers a method; HEAD is answered wherever GET is.
+    pub fn handler(&self, method: &Method) -> Option<Handler> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.methods.iter().find(|(known, _)| known == method).map(|(_, handler)| *handler)
+    }
+
+    /// The methods, for `Allow`.
+    pub fn allow(&self) -> String {
+        let mut methods: Vec<&str> = self.methods.iter().map(|(method, _)| method.as_str()).collect();
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.push("OPTIONS");
+        methods.join(", ")
+    }
+}
+
+/// Undoes percent-encoding; `None` when what comes out is not UTF-8, which no path of ours is.
+fn decode(segment: &str) -> Option<String> {
+    percent_encoding::percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_found_with_and_without_a_slash_at_its_end() {
+        let (Ok(public), Ok(admin)) = (public(), admin()) else { unreachable!() };
+        for path in ["/api/articles", "/api/articles/", "/api/articles/a-b", "/api/articles/a-b/favorite/"] {
+            assert!(public.find(path).is_some(), "{path}");
+        }
+        assert!(admin.find("/").is_some());
+        assert_eq!(
+            admin.find("/actors/root/auth/crash").map(|found| found.segments),
+            Some(vec!["root/auth/crash".to_owned()])
+        );
+        assert!(public.find("/api/articles//").is_none());
+    }
+
+    #[test]
+    fn head_is_allowed_wherever_get_is() {
+        let Ok(router) = public() else { unreachable!() };
+        let Some(found) = router.find("/api/articles") else { unreachable!() };
+        assert_eq!(found.route.allow(), "GET, POST, HEAD, OPTIONS");
+        assert!(found.route.handler(&Method::HEAD).is_some());
+        assert!(found.route.handler(&Method::PATCH).is_none());
+    }
+}
