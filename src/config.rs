@@ -120,7 +120,7 @@ impl Config {
         let job_workers = table.count("JOB_WORKERS", 8);
         let chaos_enabled = table.switch("CHAOS_ENABLED", false);
         let limits = table.limits(cores);
-        let node = table.text("NODE_NAME").unwrap_or_else(|| format!("callboard-{}", std::process::id()));
+        let node = table.text("NODE_NAME").unwrap_or_else(node_name);
         match (http_addr, admin_addr, postgres, redis, jwt_secret) {
             (Some(http_addr), Some(admin_addr), Some(postgres), Some(redis), Some(jwt_secret))
                 if table.mistakes.is_empty() =>
@@ -165,6 +165,12 @@ impl Config {
             batch: limits.batch,
         }
     }
+}
+
+/// The machine and the process: in a container the latter is always 1.
+fn node_name() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    format!("{}-{}", host.as_deref().unwrap_or("callboard"), std::process::id())
 }
 
 /// The environment, and what was wrong with it so far.

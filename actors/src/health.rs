@@ -54,7 +54,7 @@ pub struct Health(Endpoint<Ask<CheckHealth>>);
 impl Health {
     /// The handle and its actor.
     pub fn new(postgres: &Postgres, redis: Arc<Redis>, room: usize) -> (Self, ChildSpec) {
-        let endpoint = Endpoint::new("health", "root/health", room);
+        let endpoint = Endpoint::new("operators/health", "root/operators/health", room);
         let child = child::batcher(&endpoint, Arc::new(Checks { postgres: postgres.clone(), redis }), 1, room);
         (Self(endpoint), child)
     }

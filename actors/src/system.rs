@@ -3,17 +3,18 @@
 //!
 //! ```text
 //! root            one_for_one, 3 in 60 s
-//! ├─ ledger       writes restarts to PostgreSQL
-//! ├─ postgres     the reading connections
+//! ├─ ledger       writer: restarts to PostgreSQL
+//! ├─ postgres     readers: the reading connections
 //! ├─ auth         passwords · accounts · users · sessions
 //! ├─ articles     by_slug · lists · creator · editors
 //! ├─ favorites    shards by article
 //! ├─ notifications inbox
-//! ├─ health
+//! ├─ operators    health · jobs: what is asked about them
 //! └─ jobs         rest_for_one: pool → consumer → relay → listener → scheduler → rescuer → reconciler
 //! ```
 //!
-//! A `System` is a value: nothing is global, and two of them in one process do not meet.
+//! All but `jobs` are one_for_one, 60 in 10 s. The root has only supervisors below it: an actor that crashes
+//! over and over uses up its own supervisor's intensity first. A `System` is a value: nothing is global, and two of them in one process do not meet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,23 +111,21 @@ impl System {
         let (jobs, desk) = Jobs::desk(&postgres, room);
         let keeper = child::routine("readers", Arc::new(Keeper(Arc::clone(postgres.readers()))));
         let mut children = vec![
-            child::routine("ledger", Arc::new(ledger)),
+            domain("ledger", Strategy::OneForOne, vec![child::routine("writer", Arc::new(ledger))]),
             domain("postgres", Strategy::OneForOne, vec![keeper]),
             domain("auth", Strategy::OneForOne, auth_actors),
             domain("articles", Strategy::OneForOne, article_actors),
             domain("favorites", Strategy::OneForOne, favorite_actors),
             domain("notifications", Strategy::OneForOne, notification_actors),
-            health_actor,
+            domain("operators", Strategy::OneForOne, vec![health_actor, desk]),
         ];
-        let mut job_actors = match &settings.jobs {
+        let job_actors = match &settings.jobs {
             Some(settings) => {
                 let effects = Notifications::effects().into_iter().chain(more_effects).collect();
                 jobs::workers(settings.clone(), &postgres, redis(), Uuid::new_v4(), effects)?
             }
             None => Vec::new(),
         };
-        // Last, so that its restarts touch nobody else.
-        job_actors.push(desk);
         children.push(domain("jobs", Strategy::RestForOne, job_actors));
         let spec = SupervisorSpec { strategy: Strategy::OneForOne, intensity: ROOT, children };
         let root = start_root(spec, observer.clone()).await?;

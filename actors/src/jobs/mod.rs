@@ -94,7 +94,7 @@ pub struct Jobs {
 impl Jobs {
     /// The handle and its actor, which answers operators' questions.
     pub fn desk(postgres: &Postgres, room: usize) -> (Self, ChildSpec) {
-        let desk = Endpoint::new("jobs/desk", "root/jobs/desk", room);
+        let desk = Endpoint::new("operators/jobs", "root/operators/jobs", room);
         let child = child::pool(&desk, Arc::new(message::Desk(postgres.clone())), 2);
         (Self { desk }, child)
     }

@@ -67,6 +67,12 @@ pub struct Observer {
 }
 
 impl Observer {
+    /// An observer whose buffer holds `capacity` restarts, and where they come out.
+    pub fn channel(capacity: usize) -> (Self, mpsc::Receiver<Restarted>) {
+        let (buffer, inbox) = mpsc::channel(capacity);
+        (Self { buffer, dropped: Arc::default() }, inbox)
+    }
+
     /// Takes note of a restart; never waits.
     pub(super) fn restarted(&self, restart: Restarted) {
         if self.buffer.try_send(restart).is_err() {
@@ -91,8 +97,7 @@ pub struct Ledger {
 
 /// A ledger for the process called `node`, and where to report to.
 pub fn ledger(node: &str, postgres: Postgres) -> (Observer, Ledger) {
-    let (buffer, inbox) = mpsc::channel(BUFFER);
-    let observer = Observer { buffer, dropped: Arc::default() };
+    let (observer, inbox) = Observer::channel(BUFFER);
     (observer, Ledger { node: node.to_owned(), postgres, inbox: Mutex::new(inbox) })
 }
 

@@ -48,7 +48,7 @@ pub fn touched(strategy: Strategy, ended: usize, count: usize) -> std::ops::Rang
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{prop_assert_eq, proptest};
 
     use super::*;
 

@@ -84,14 +84,13 @@ impl Actor for Supervisor {
     type State = State;
     type Arguments = ();
 
-    async fn pre_start(&self, _: ActorRef<Order>, (): ()) -> Result<State, ActorProcessingErr> {
+    /// The children are started here, so that a supervisor has started when they have.
+    async fn pre_start(&self, myself: ActorRef<Order>, (): ()) -> Result<State, ActorProcessingErr> {
         self.node.forget_restarts();
         let children = self.spec.children.iter().map(|_| Child::default()).collect();
-        Ok(State { children, by_id: HashMap::new(), stopping: false })
-    }
-
-    async fn post_start(&self, myself: ActorRef<Order>, state: &mut State) -> Result<(), ActorProcessingErr> {
-        self.start(&myself, state, 0, self.spec.children.len()).await
+        let mut state = State { children, by_id: HashMap::new(), stopping: false };
+        self.start(&myself, &mut state, 0, self.spec.children.len()).await?;
+        Ok(state)
     }
 
     async fn handle(&self, myself: ActorRef<Order>, order: Order, state: &mut State) -> Result<(), ActorProcessingErr> {

@@ -1,0 +1,142 @@
+//! What somebody who asks an actor can rely on, whatever becomes of the actor.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use actors::kit::Failure;
+use support::*;
+
+#[tokio::test]
+async fn a_full_mailbox_refuses_at_once() {
+    let mut played = player(2, 1).await;
+    let ask = |endpoint: actors::kit::Endpoint<PlayMessage>| async move {
+        endpoint.ask(&caller(), Read(Behaviour::WaitAtGate)).await
+    };
+    let working = tokio::spawn(ask(played.endpoint.clone()));
+    begins(&mut played.begun).await;
+    let mut waiting = tokio::task::JoinSet::new();
+    waiting.spawn(ask(played.endpoint.clone()));
+    waiting.spawn(ask(played.endpoint.clone()));
+    tokio::task::yield_now().await;
+    while played.endpoint.counters().depth() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let refused = played.endpoint.ask(&caller(), Read(Behaviour::Answer)).await;
+    assert!(matches!(refused, Err(Failure::Overloaded(_))), "{refused:?}");
+    played.gate.add_permits(3);
+    assert!(working.await.unwrap().is_ok());
+    while let Some(answer) = waiting.join_next().await {
+        assert!(answer.unwrap().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_after_the_deadline_is_too_late() {
+    let mut played = player(10, 1).await;
+    let asked = played.endpoint.ask(&caller_for(Duration::from_millis(50)), Read(Behaviour::WaitAtGate)).await;
+    assert!(matches!(asked, Err(Failure::TooLate(_))), "{asked:?}");
+    begins(&mut played.begun).await;
+}
+
+#[tokio::test]
+async fn a_message_whose_caller_has_gone_is_not_worked_on() {
+    let mut played = player(10, 1).await;
+    let endpoint = played.endpoint.clone();
+    let first = tokio::spawn(async move { endpoint.ask(&caller(), Read(Behaviour::WaitAtGate)).await });
+    assert_eq!(begins(&mut played.begun).await, "read");
+    let gone = played.endpoint.ask(&caller_for(Duration::from_millis(50)), Write(Behaviour::Answer)).await;
+    assert!(matches!(gone, Err(Failure::TooLate(_))));
+    played.gate.add_permits(1);
+    assert!(first.await.unwrap().is_ok());
+    played.endpoint.ask(&caller(), Read(Behaviour::Answer)).await.unwrap();
+    assert_eq!(begins(&mut played.begun).await, "read");
+    assert!(played.begun.try_recv().is_err(), "the write was worked on after its caller had gone");
+}
+
+#[tokio::test]
+async fn an_idempotent_command_is_asked_again_when_its_actor_dies() {
+    let mut played = player(10, 4).await;
+    let endpoint = played.endpoint.clone();
+    let asked = tokio::spawn(async move { endpoint.ask(&caller(), Read(Behaviour::WaitAtGate)).await });
+    begins(&mut played.begun).await;
+    played.crash();
+    begins(&mut played.begun).await;
+    played.gate.add_permits(1);
+    assert!(asked.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn any_other_command_is_not_asked_again_and_its_caller_is_told() {
+    let mut played = player(10, 4).await;
+    let endpoint = played.endpoint.clone();
+    let asked = tokio::spawn(async move { endpoint.ask(&caller(), Write(Behaviour::WaitAtGate)).await });
+    begins(&mut played.begun).await;
+    played.crash();
+    let answer = asked.await.unwrap();
+    assert!(matches!(answer, Err(Failure::Died(_))), "{answer:?}");
+    played.endpoint.ask(&caller(), Read(Behaviour::Answer)).await.unwrap();
+    assert_eq!(begins(&mut played.begun).await, "read");
+}
+
+#[tokio::test]
+async fn a_panic_while_working_costs_one_message_and_not_the_actor() {
+    let mut played = player(10, 4).await;
+    let endpoint = played.endpoint.clone();
+    let other = tokio::spawn(async move { endpoint.ask(&caller(), Write(Behaviour::WaitAtGate)).await });
+    begins(&mut played.begun).await;
+    let panicked = played.endpoint.ask(&caller(), Write(Behaviour::Panic)).await;
+    assert!(matches!(panicked, Err(Failure::Died(_))), "{panicked:?}");
+    played.gate.add_permits(1);
+    assert!(other.await.unwrap().is_ok());
+    let seen = played.root.node().snapshot();
+    assert_eq!(at(&seen, "root/player").restarts, 0);
+    assert_eq!(at(&seen, "root/player").mailbox.unwrap()[3], 1, "it counts as failed");
+}
+
+#[tokio::test]
+async fn no_caller_is_left_hanging_and_no_read_fails_while_the_actor_crashes_over_and_over() {
+    let mut played = player(1000, 16).await;
+    let asking = (0..16).map(|_| {
+        let endpoint = played.endpoint.clone();
+        tokio::spawn(async move {
+            for _ in 0..200 {
+                endpoint.ask(&caller(), Read(Behaviour::Answer)).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    let asking: Vec<_> = asking.collect();
+    for _ in 0..20 {
+        played.crash();
+        next(&mut played.restarts).await;
+    }
+    for one in asking {
+        tokio::time::timeout(GENEROUS, one).await.expect("nobody hangs").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn counters_say_what_waits_and_what_is_under_way_also_after_a_crash() {
+    let mut played = player(10, 1).await;
+    let mut asks = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let endpoint = played.endpoint.clone();
+        asks.spawn(async move { endpoint.ask(&caller(), Write(Behaviour::WaitAtGate)).await });
+    }
+    begins(&mut played.begun).await;
+    while played.endpoint.counters().depth() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mailbox = |played: &Played| at(&played.root.node().snapshot(), "root/player").mailbox.unwrap();
+    assert_eq!(mailbox(&played)[..2], [2, 1]);
+    played.crash();
+    while let Some(answer) = asks.join_next().await {
+        assert!(matches!(answer.unwrap(), Err(Failure::Died(_))));
+    }
+    next(&mut played.restarts).await;
+    while mailbox(&played)[..2] != [0, 0] {
+        tokio::task::yield_now().await;
+    }
+}
