@@ -1,0 +1,182 @@
+//! What a job can rely on, with real servers: attempts, effects, dead letters, rescue.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support {
+    #![allow(dead_code)]
+    pub mod database;
+}
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use actors::System;
+use actors::jobs::{Effect, Job, JobError};
+use actors::kit::Scope;
+use actors::kit::postgres::Transaction;
+use actors::sql;
+use futures_util::future::BoxFuture;
+use support::database::database;
+
+/// How an effect behaves in its attempts, counted from 1.
+type Behave = fn(i32) -> Result<(), JobError>;
+
+/// Tells nobody, but counts its attempts and leaves a row that can be counted.
+struct Trial {
+    attempts: AtomicU32,
+    behave: Behave,
+}
+
+impl Effect for Trial {
+    fn kind(&self) -> &'static str {
+        "trial"
+    }
+
+    fn apply<'a>(
+        &'a self,
+        job: &'a Job,
+        tx: &'a Transaction<'a>,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<(), JobError>> {
+        Box::pin(async move {
+            self.attempts.fetch_add(1, Ordering::Relaxed);
+            // Any statement with a visible effect will do: this one leaves a row for each run that commits.
+            let (node, at) = ("trial".to_owned(), time::OffsetDateTime::now_utc());
+            let text = vec![format!("job {}", job.id)];
+            let number = vec![1_i64];
+            let kind = vec!["normal".to_owned()];
+            tx.run(
+                scope,
+                sql!("supervision/record_restarts"),
+                &[&node, &text, &kind, &text, &number, &number, &number, &number, &number, &number, &vec![at]],
+            )
+            .await?;
+            (self.behave)(job.attempt)
+        })
+    }
+}
+
+fn trial(behave: Behave) -> Arc<Trial> {
+    Arc::new(Trial { attempts: AtomicU32::new(0), behave })
+}
+
+async fn effects(db: &support::database::Database, job: i64) -> i64 {
+    let path = format!("job {job}");
+    db.client.query_one("select count(*) from actor_restarts where path = $1", &[&path]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_job_takes_effect_once_and_is_completed_with_it() {
+    let db = database().await;
+    let trial = trial(|_| Ok(()));
+    let (_system, tree) = System::start_with(&db.settings, vec![Arc::clone(&trial) as _]).await.unwrap();
+    let job = db.leave_job("trial", 5).await;
+    assert_eq!(db.finished(job).await, ("completed".to_owned(), 1, vec![]));
+    assert_eq!(effects(&db, job).await, 1);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_failed_attempt_leaves_nothing_behind_and_is_tried_again() {
+    let db = database().await;
+    let trial = trial(|attempt| if attempt < 3 { Err(JobError::Arguments("not yet".to_owned())) } else { Ok(()) });
+    let (_system, tree) = System::start_with(&db.settings, vec![Arc::clone(&trial) as _]).await.unwrap();
+    let job = db.leave_job("trial", 5).await;
+    let (state, attempt, errors) = db.finished(job).await;
+    assert_eq!((state.as_str(), attempt, errors.len()), ("completed", 3, 2));
+    assert_eq!(errors[0], "bad arguments: not yet");
+    assert_eq!(effects(&db, job).await, 1, "only the attempt that succeeded took effect");
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failed_attempt_and_the_last_one_makes_a_dead_letter() {
+    let db = database().await;
+    let trial = trial(|_| panic!("told to"));
+    let (_system, tree) = System::start_with(&db.settings, vec![Arc::clone(&trial) as _]).await.unwrap();
+    let job = db.leave_job("trial", 3).await;
+    let (state, attempt, errors) = db.finished(job).await;
+    assert_eq!((state.as_str(), attempt), ("discarded", 3));
+    assert_eq!(errors, vec!["panicked: told to"; 3]);
+    assert_eq!(trial.attempts.load(Ordering::Relaxed), 3);
+    assert_eq!(effects(&db, job).await, 0);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn jobs_left_while_nobody_worked_are_done_when_somebody_does() {
+    let db = database().await;
+    let mut jobs = Vec::new();
+    for _ in 0..50 {
+        jobs.push(db.leave_job("trial", 5).await);
+    }
+    let (_system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    for job in jobs {
+        assert_eq!(db.finished(job).await.0, "completed");
+        assert_eq!(effects(&db, job).await, 1);
+    }
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn two_processes_share_the_jobs_and_each_takes_effect_once() {
+    let db = database().await;
+    let (_one, first) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    let (_two, second) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    let mut jobs = Vec::new();
+    for _ in 0..100 {
+        jobs.push(db.leave_job("trial", 5).await);
+    }
+    for job in jobs {
+        assert_eq!(db.finished(job).await, ("completed".to_owned(), 1, vec![]));
+        assert_eq!(effects(&db, job).await, 1);
+    }
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn the_jobs_of_a_process_that_died_are_taken_back() {
+    let db = database().await;
+    let job = db.leave_job("trial", 5).await;
+    // As a process leaves it that was killed in the middle: running, by a worker that is not seen any more.
+    let die =
+        "update jobs set state = 'running', attempt = 1, worker = gen_random_uuid(), started_at = now() where id = $1";
+    db.client.execute(die, &[&job]).await.unwrap();
+    let (_system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    let (state, attempt, errors) = db.finished(job).await;
+    assert_eq!((state.as_str(), attempt, errors.len()), ("completed", 2, 1));
+    assert_eq!(effects(&db, job).await, 1);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_of_any_job_actor_loses_no_job() {
+    let db = database().await;
+    let (system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    let mut jobs = Vec::new();
+    for actor in ["pool", "consumer", "relay", "listener", "scheduler", "rescuer", "reconciler"] {
+        for _ in 0..5 {
+            jobs.push(db.leave_job("trial", 5).await);
+        }
+        system.crash(&format!("root/jobs/{actor}"));
+        for _ in 0..5 {
+            jobs.push(db.leave_job("trial", 5).await);
+        }
+    }
+    for job in jobs {
+        assert_eq!(db.finished(job).await.0, "completed");
+        assert_eq!(effects(&db, job).await, 1);
+    }
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_kind_that_nobody_knows_is_left_alone() {
+    let db = database().await;
+    let (_system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    let unknown = db.leave_job("from_the_future", 5).await;
+    let known = db.leave_job("trial", 5).await;
+    db.finished(known).await;
+    assert_eq!(db.job(unknown).await, ("available".to_owned(), 0, vec![]));
+    tree.stop().await;
+}
