@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Version};
-use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanKind, TraceContextExt};
+use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
 use crate::app::App;
@@ -38,8 +38,9 @@ pub async fn answer(app: Arc<App>, router: &Router, request: hyper::Request<Inco
     let method = head.method.clone();
     let id = request_id(&head);
     let tally = Arc::new(Tally::default());
-    let span = observed.then(|| server_span(&head, route, &tally));
-    let trace = span.as_ref().map(|span| span.trace().clone()).unwrap_or_default();
+    let remote = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parse_traceparent);
+    let span = observed.then(|| server_span(&head, remote.as_ref(), route, &tally));
+    let trace = span.as_ref().map_or_else(|| Trace::unrecorded(remote.as_ref()), |span| span.trace().clone());
     let trace_id = trace.span_context().trace_id().to_string();
     let caller = Caller { trace: trace.clone(), deadline: started + app.config.limits.request_within };
     let active = instruments::active(known_method(&method));
@@ -88,9 +89,8 @@ async fn dispatch(
     }
 }
 
-fn server_span(head: &Parts, route: Option<&'static str>, tally: &Arc<Tally>) -> Span {
-    let remote = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parse_traceparent);
-    let parent = remote.map(|span| Context::new().with_remote_span_context(span)).unwrap_or_default();
+fn server_span(head: &Parts, remote: Option<&SpanContext>, route: Option<&'static str>, tally: &Arc<Tally>) -> Span {
+    let parent = remote.map(|span| Context::new().with_remote_span_context(span.clone())).unwrap_or_default();
     let method = known_method(&head.method);
     let mut attributes = Vec::with_capacity(8);
     attributes.push(KeyValue::new("http.request.method", method));

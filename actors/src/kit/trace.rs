@@ -14,7 +14,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Instant;
 
 use opentelemetry::global::BoxedTracer;
-use opentelemetry::trace::{Link, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::trace::{
+    Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
+};
 use opentelemetry::{Context, KeyValue, global};
 
 /// Resolved on first use, so the tracer provider has to be set before the first request.
@@ -48,6 +50,14 @@ impl Trace {
     /// Work below `context`'s active span (or remote parent), its statements counted into `tally`.
     pub fn new(context: Context, tally: Option<Arc<Tally>>) -> Self {
         Self { context, tally }
+    }
+
+    /// A trace with ids and nothing else: for work that is named in answers and logs, and makes no spans.
+    pub fn unrecorded(parent: Option<&SpanContext>) -> Self {
+        let trace_id = parent.map_or_else(|| TraceId::from_bytes(rand::random()), SpanContext::trace_id);
+        let span_id = SpanId::from_bytes(rand::random());
+        let ids = SpanContext::new(trace_id, span_id, TraceFlags::default(), false, TraceState::default());
+        Self { context: Context::new().with_remote_span_context(ids), tally: None }
     }
 
     /// The OpenTelemetry context, to correlate logs with.
@@ -115,7 +125,6 @@ impl Trace {
 
 /// Reads a W3C `traceparent` of version 00 (or later ones' first four fields).
 pub fn parse_traceparent(text: &str) -> Option<SpanContext> {
-    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
     let mut fields = text.trim().split('-');
     let (version, trace, span, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
     let lower_hex = |s: &str, len| s.len() == len && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
