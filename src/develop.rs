@@ -32,7 +32,7 @@ pub(crate) async fn run(directory: &Path, ephemeral: bool, command: &[OsString])
 
 async fn wrap(servers: &Servers, command: &[OsString]) -> ExitCode {
     match wrap::run_command(servers, command).await {
-        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
+        Ok(status) => wrap::exit_code(status),
         Err(error) => fail(&error.to_string()),
     }
 }

@@ -1,0 +1,53 @@
+# The two commands that matter are `make run` and `make test`. Servers that DATABASE_URL and REDIS_URL name are used;
+# without them private ones are started on unix sockets, and stopped again.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: run test lint fmt bench clean help packages test-packages
+
+# Where cargo puts what it builds, whoever decides that: CARGO_TARGET_DIR, a configuration file or nobody.
+target = $$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+
+run: packages ## install what is missing, build, and serve on 127.0.0.1:8000 until Ctrl-C
+	@echo "building (a few minutes the first time) …"
+	@cargo build --release --locked
+	@exec "$(target)/release/callboard" dev
+
+test: test-packages lint ## install what is missing, then format check, lints and every test
+	@echo "building the tests (a few minutes the first time) …"
+	@cargo nextest run --workspace --locked --no-run
+	@echo "running the tests against throw-away servers …"
+	@exec "$(target)/debug/callboard" dev --ephemeral -- cargo nextest run --workspace --locked
+
+lint: ## format check, clippy, container files, shell scripts
+	@echo "checking the format …"
+	@cargo fmt --all --check
+	@echo "clippy (a minute or two the first time) …"
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@echo "checking the container files …"
+	@ops/lint-containers.sh
+	@if command -v shellcheck >/dev/null; then \
+		echo "checking the shell scripts …"; \
+		find . \( -name target -o -name .git -o -name .callboard \) -prune -o \( -name '*.sh' -o -path './.ci/run' \) -type f \
+			-exec shellcheck {} +; \
+	else \
+		echo "SKIPPED: shell scripts: shellcheck is not installed"; \
+	fi
+
+fmt: ## format the code
+	@cargo fmt --all
+
+bench: ## load the service that runs at BASE, started with RATE_LIMITS=off make run (see loadtest/run.sh)
+	@exec loadtest/run.sh
+
+clean: ## remove what was built; the data in .callboard stays
+	@cargo clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name text; do printf '  make %-6s %s\n' "$$name" "$$text"; done
+
+packages:
+	@ops/install-packages.sh
+
+test-packages:
+	@ops/install-packages.sh --test
