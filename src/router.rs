@@ -21,7 +21,11 @@ pub struct Route {
 }
 
 /// A table of routes.
-pub struct Router(matchit::Router<Route>);
+pub struct Router {
+    routes: Vec<Route>,
+    /// Which of the routes a path leads to.
+    table: matchit::Router<usize>,
+}
 
 /// A route that was found, and its variable segments.
 pub struct Found<'a> {
@@ -86,18 +90,23 @@ pub fn admin() -> Result<Router, matchit::InsertError> {
 impl Router {
     fn new(routes: Vec<Route>) -> Result<Self, matchit::InsertError> {
         let mut table = matchit::Router::new();
-        for route in routes {
-            table.insert(route.pattern, route)?;
+        for (at, route) in routes.iter().enumerate() {
+            table.insert(route.pattern, at)?;
         }
-        Ok(Self(table))
+        Ok(Self { routes, table })
+    }
+
+    /// Every pattern with each of its methods.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, &Method)> {
+        self.routes.iter().flat_map(|route| route.methods.iter().map(|(method, _)| (route.pattern, method)))
     }
 
     /// The route of a path; a slash at its end makes no difference.
     pub fn find(&self, path: &str) -> Option<Found<'_>> {
         let path = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
-        let found = self.0.at(path).ok()?;
+        let found = self.table.at(path).ok()?;
         let segments = found.params.iter().map(|(_, value)| decode(value)).collect::<Option<_>>()?;
-        Some(Found { route: found.value, segments })
+        Some(Found { route: self.routes.get(*found.value)?, segments })
     }
 }
 

@@ -1,12 +1,11 @@
 //! The operators' page.
 
-use hyper::StatusCode;
-
+use crate::api;
 use crate::error::ApiError;
 use crate::request::Request;
-use crate::response::{self, Response};
+use crate::response::Response;
 
 /// `GET /`: the page itself holds nothing secret; what it shows it fetches with the token.
 pub async fn page(_: Request) -> Result<Response, ApiError> {
-    Ok(response::with_type(StatusCode::OK, "text/html; charset=utf-8", include_str!("console.html")))
+    Ok(api::page(include_str!("console.html")))
 }

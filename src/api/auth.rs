@@ -3,11 +3,50 @@
 use actors::auth::{Email, Name, Password, SignedIn, TokenPair};
 use serde::Serialize;
 
+use super::refusals::{BadCredentials, BadRefreshToken, BodyRefusals, EmailTaken, Failures, Unauthorized};
 use super::users::UserBody;
 use super::{CREATED, Message};
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::{self, Response};
+
+/// Somebody to register. [`register`] takes it apart field by field, so that every mistake is reported at once;
+/// this stands for it in the description.
+#[derive(utoipa::ToSchema)]
+#[schema(description = "Somebody to register.")]
+pub struct NewUser {
+    /// Their address, which nobody else sees. The white space around it is cut off.
+    #[schema(max_length = 254, format = Email, example = "alice@example.com")]
+    pub email: String,
+    /// What they are called, without the white space around it.
+    #[schema(min_length = 1, max_length = 100, example = "Alice")]
+    pub name: String,
+    /// Their password, any characters at all.
+    #[schema(min_length = 8, max_length = 128, format = Password, write_only, example = "correct horse battery")]
+    pub password: String,
+}
+
+/// What somebody signs in with. [`login`] takes it apart field by field, so that every mistake is reported at
+/// once; this stands for it in the description.
+#[derive(utoipa::ToSchema)]
+#[schema(description = "What somebody signs in with.")]
+pub struct Credentials {
+    /// Their address.
+    #[schema(example = "alice@example.com")]
+    pub email: String,
+    /// Their password.
+    #[schema(format = Password, write_only, example = "correct horse battery")]
+    pub password: String,
+}
+
+/// A refresh token to spend. [`refresh`] takes it out of the body itself; this stands for it in the description.
+#[derive(utoipa::ToSchema)]
+#[schema(description = "A refresh token to spend.")]
+pub struct ToSpend {
+    /// The one that came with the access token that it renews.
+    #[schema(example = "4yJ0b3RhbGx5LXJhbmRvbS1hbmQtbG9uZw")]
+    pub refresh_token: String,
+}
 
 /// Access and refresh token.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -16,8 +55,10 @@ pub struct TokenBody {
     /// Goes into `Authorization: Bearer …`.
     pub access_token: String,
     /// Always `Bearer`.
+    #[schema(example = "Bearer")]
     pub token_type: &'static str,
     /// Seconds until the access token is no longer valid.
+    #[schema(example = 900)]
     pub expires_in: u64,
     /// Gets the next pair, once.
     pub refresh_token: String,
@@ -57,7 +98,19 @@ impl From<SignedIn> for SignedInBody {
     }
 }
 
-/// `POST /api/register`
+/// Register.
+///
+/// Who registers is signed in at once.
+#[utoipa::path(
+    post, path = "/api/register", operation_id = "register", tag = "auth",
+    request_body = NewUser,
+    responses(
+        (status = 201, description = "The user and their tokens.", body = SignedInBody),
+        (status = 409, response = EmailTaken),
+        BodyRefusals,
+        Failures,
+    )
+)]
 pub async fn register(mut request: Request) -> Result<Response, ApiError> {
     let mut fields = request.fields().await?;
     let email = fields.required("email", Email::parse);
@@ -68,7 +121,19 @@ pub async fn register(mut request: Request) -> Result<Response, ApiError> {
     response::json(CREATED, &SignedInBody::from(signed_in))
 }
 
-/// `POST /api/login`
+/// Sign in.
+///
+/// An unknown address and a wrong password get the same answer, in about the same time.
+#[utoipa::path(
+    post, path = "/api/login", operation_id = "login", tag = "auth",
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "The user and their tokens.", body = SignedInBody),
+        (status = 401, response = BadCredentials),
+        BodyRefusals,
+        Failures,
+    )
+)]
 pub async fn login(mut request: Request) -> Result<Response, ApiError> {
     let mut fields = request.fields().await?;
     // What is no address belongs to nobody: it takes the same way as an unknown one, and as long.
@@ -79,14 +144,37 @@ pub async fn login(mut request: Request) -> Result<Response, ApiError> {
     response::ok(&SignedInBody::from(signed_in))
 }
 
-/// `POST /api/logout`
+/// Sign out.
+///
+/// From the answer on, the access token is refused everywhere, and its refresh token is spent.
+#[utoipa::path(
+    post, path = "/api/logout", operation_id = "logout", tag = "auth",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The session is over.", body = Message),
+        (status = 401, response = Unauthorized),
+        Failures,
+    )
+)]
 pub async fn logout(request: Request) -> Result<Response, ApiError> {
     let viewer = request.viewer().await?;
     request.app.system.auth.logout(&request.caller, viewer).await?;
     response::ok(&Message { message: "Logged out successfully" })
 }
 
-/// `POST /api/token/refresh`
+/// Get the next tokens.
+///
+/// The refresh token is spent with it. One that is used again ends its session, as somebody else may have it.
+#[utoipa::path(
+    post, path = "/api/token/refresh", operation_id = "refresh", tag = "auth",
+    request_body = ToSpend,
+    responses(
+        (status = 200, description = "The next tokens.", body = Refreshed),
+        (status = 401, response = BadRefreshToken),
+        BodyRefusals,
+        Failures,
+    )
+)]
 pub async fn refresh(mut request: Request) -> Result<Response, ApiError> {
     let mut fields = request.fields().await?;
     let token = fields.required("refresh_token", |text| Ok::<_, String>(text.to_owned()));

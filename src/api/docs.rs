@@ -1,22 +1,37 @@
 //! The API's description and a page to read and try it, both in the binary.
 
+use std::sync::LazyLock;
+
+use bytes::Bytes;
 use hyper::StatusCode;
 
+use super::openapi;
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::{self, Response};
 
+/// The description is the same for as long as the process runs.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().into());
+
 /// The API's description in OpenAPI 3.1.
 pub fn document() -> String {
-    "{}".to_owned()
+    openapi::json()
 }
 
-/// `GET /api/openapi.json`
+/// This description.
+#[utoipa::path(
+    get, path = "/api/openapi.json", operation_id = "openapi", tag = "service",
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object))
+)]
 pub async fn openapi(_: Request) -> Result<Response, ApiError> {
-    Ok(response::with_type(StatusCode::OK, "application/json", document()))
+    Ok(response::with_type(StatusCode::OK, "application/json", DOCUMENT.clone()))
 }
 
-/// `GET /docs`
+/// A page to read this description and try it.
+#[utoipa::path(
+    get, path = "/docs", operation_id = "docs", tag = "service",
+    responses((status = 200, description = "The page.", body = String, content_type = "text/html"))
+)]
 pub async fn page(_: Request) -> Result<Response, ApiError> {
-    Ok(response::with_type(StatusCode::OK, "text/html; charset=utf-8", ""))
+    Ok(super::page(include_str!("docs.html")))
 }

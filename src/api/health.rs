@@ -5,9 +5,10 @@ use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 use serde::Serialize;
 
+use super::refusals::{Internal, TooLate};
 use crate::error::ApiError;
 use crate::request::Request;
-use crate::response::{self, Response};
+use crate::response::{self, ErrorBody, Response};
 
 /// How the service is.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -40,12 +41,37 @@ pub struct Components {
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Service {
     /// Its name.
+    #[schema(example = "callboard")]
     pub name: &'static str,
     /// Its version.
+    #[schema(example = "0.1.0")]
     pub version: &'static str,
 }
 
-/// `GET /api/health`
+/// What says that something is not well, for the description: a report where there is one, else an error.
+#[derive(utoipa::ToSchema)]
+#[schema(description = "A report where there is one, else an error.")]
+#[serde(untagged)]
+pub enum Unhealthy {
+    /// A part is not well.
+    Report(HealthBody),
+    /// Nobody can say.
+    Error(ErrorBody),
+}
+
+/// Ask whether the service can do its work.
+///
+/// The workers are healthy while any process of the cluster is taking jobs.
+#[utoipa::path(
+    get, path = "/api/health", operation_id = "health", tag = "service",
+    responses(
+        (status = 200, description = "All of it can.", body = HealthBody),
+        (status = 500, response = Internal),
+        (status = 503, description = "Some of it cannot.", body = Unhealthy,
+            headers(("Retry-After" = String, description = "Seconds to wait."))),
+        (status = 504, response = TooLate),
+    )
+)]
 pub async fn health(request: Request) -> Result<Response, ApiError> {
     let report = request.app.system.health.check(&request.caller).await?;
     let word = |healthy: bool| if healthy { "healthy" } else { "unhealthy" };

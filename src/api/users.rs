@@ -6,6 +6,7 @@ use opentelemetry::KeyValue;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::refusals::{Failures, OneselfNotAllowed, Unauthorized, UserNotFound};
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -20,6 +21,7 @@ pub struct UserBody {
     #[schema(example = "alice@example.com")]
     pub email: String,
     /// What they are called.
+    #[schema(example = "Alice")]
     pub name: String,
     /// What they say about themselves.
     pub bio: String,
@@ -52,23 +54,62 @@ impl From<User> for UserBody {
 /// Whether one follows somebody.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Following {
-    /// Whether one does.
+    /// Whether one does, from now on.
     pub following: bool,
 }
 
-/// `GET /api/user`: one statement checks the session and reads the user.
+/// Read oneself.
+#[utoipa::path(
+    get, path = "/api/user", operation_id = "current_user", tag = "users",
+    security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The user whose access token it is.", body = UserBody),
+        (status = 401, response = Unauthorized),
+        Failures,
+    )
+)]
 pub async fn current(request: Request) -> Result<Response, ApiError> {
+    // One statement checks the session and reads the user.
     let user = request.app.system.auth.current_user(&request.caller, request.bearer()?).await?;
     request.caller.trace.set(|| [KeyValue::new("user.id", user.id.0)]);
     response::ok(&UserBody::from(user))
 }
 
-/// `POST /api/users/{id}/follow`
+/// Follow somebody.
+///
+/// They are told, the first time. The answer is the same when one did before.
+#[utoipa::path(
+    post, path = "/api/users/{id}/follow", operation_id = "follow", tag = "users",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "Whom.", minimum = 1, example = 1)),
+    responses(
+        (status = 200, description = "One follows them.", body = Following, example = json!({"following": true})),
+        (status = 400, response = OneselfNotAllowed),
+        (status = 401, response = Unauthorized),
+        (status = 404, response = UserNotFound),
+        Failures,
+    )
+)]
 pub async fn follow(request: Request) -> Result<Response, ApiError> {
     set_follow(request, true).await
 }
 
-/// `DELETE /api/users/{id}/follow`
+/// Stop following somebody.
+///
+/// The answer is the same when one did not.
+#[utoipa::path(
+    delete, path = "/api/users/{id}/follow", operation_id = "unfollow", tag = "users",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "Whom.", minimum = 1, example = 1)),
+    responses(
+        (status = 200, description = "One does not follow them.", body = Following,
+            example = json!({"following": false})),
+        (status = 400, response = OneselfNotAllowed),
+        (status = 401, response = Unauthorized),
+        (status = 404, response = UserNotFound),
+        Failures,
+    )
+)]
 pub async fn unfollow(request: Request) -> Result<Response, ApiError> {
     set_follow(request, false).await
 }

@@ -1,0 +1,177 @@
+//! The API's description: everything that the handlers' annotations say, in one document.
+
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi as _};
+
+use super::{articles, auth, docs, favorites, health, notifications, refusals, users};
+use crate::response::ErrorBody;
+
+/// What holds for every operation, and would only be noise at each of them.
+const DESCRIPTION: &str = "\
+A publishing API: people write articles, follow authors, favorite what they like, and are told about it.
+
+JSON in and out, in UTF-8; times are RFC 3339 in UTC. A field of a body that is `null` counts as left out, one that \
+nobody knows is ignored. A slash at the end of a path makes no difference. HEAD works wherever GET does, and OPTIONS \
+answers with `Allow`.
+
+Every error comes in the same envelope: `error.code` is a fixed word for programs, `error.message` a sentence for \
+people, and `error.trace_id` the trace to quote when asking for help. `validation_failed` lists every field that was \
+not fit. A method that a path does not have is refused with 405 and `Allow`.
+
+Every response has `X-Request-Id`, the request's own when that has 1 to 128 printable ASCII characters, and \
+`traceresponse`; a `traceparent` that comes in is continued.";
+
+/// The document.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Callboard", description = DESCRIPTION),
+    servers((url = "/", description = "This server")),
+    paths(
+        auth::register,
+        auth::login,
+        auth::refresh,
+        auth::logout,
+        users::current,
+        users::follow,
+        users::unfollow,
+        articles::read::list,
+        articles::read::feed,
+        articles::write::create,
+        articles::read::find,
+        articles::write::update,
+        articles::write::delete,
+        favorites::add,
+        favorites::remove,
+        notifications::list,
+        notifications::read_all,
+        notifications::read,
+        health::health,
+        docs::openapi,
+        docs::page,
+    ),
+    components(
+        schemas(ErrorBody),
+        responses(
+            refusals::BadBody,
+            refusals::BadQuery,
+            refusals::OneselfNotAllowed,
+            refusals::Unauthorized,
+            refusals::BadCredentials,
+            refusals::BadRefreshToken,
+            refusals::NotTheAuthor,
+            refusals::UserNotFound,
+            refusals::ArticleNotFound,
+            refusals::NotificationNotFound,
+            refusals::BodyTooSlow,
+            refusals::EmailTaken,
+            refusals::AlreadyFavorited,
+            refusals::BodyTooLarge,
+            refusals::NotJson,
+            refusals::Internal,
+            refusals::Unavailable,
+            refusals::TooLate,
+        )
+    ),
+    tags(
+        (name = "auth", description = "Registering, signing in and out."),
+        (name = "users", description = "Oneself, and whom one follows."),
+        (name = "articles", description = "Publishing and reading."),
+        (name = "favorites", description = "Saying that one likes an article."),
+        (name = "notifications", description = "What one is told about."),
+        (name = "service", description = "The service itself."),
+    ),
+    modifiers(&Bearer)
+)]
+struct Document;
+
+/// The one way to say who one is.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut OpenApi) {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.bearer_format = Some("JWT".to_owned());
+        bearer.description = Some("The access token of a registration, a login or a refresh.".to_owned());
+        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The document as JSON, laid out for people too.
+pub(super) fn json() -> String {
+    // Only a value that cannot be JSON fails, and a document holds none.
+    Document::openapi().to_pretty_json().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::router;
+
+    fn document() -> Value {
+        serde_json::from_str(&json()).unwrap_or_default()
+    }
+
+    /// Every operation: its path, its method and what is said about it.
+    fn operations(document: &Value) -> Vec<(String, String, &Value)> {
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let operations = paths.flat_map(|(path, item)| {
+            let methods = item.as_object().into_iter().flatten();
+            methods.map(move |(method, operation)| (path.clone(), method.to_uppercase(), operation))
+        });
+        operations.collect()
+    }
+
+    #[test]
+    fn every_route_is_described_and_nothing_else_is() {
+        let Ok(router) = router::public() else { unreachable!() };
+        let routes: BTreeSet<_> =
+            router.entries().map(|(pattern, method)| (pattern.to_owned(), method.as_str().to_owned())).collect();
+        let document = document();
+        let described: BTreeSet<_> =
+            operations(&document).into_iter().map(|(path, method, _)| (path, method)).collect();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(described, routes);
+    }
+
+    #[test]
+    fn every_operation_has_a_summary_a_tag_a_name_of_its_own_and_describes_its_variables() {
+        let document = document();
+        let mut names = BTreeSet::new();
+        for (path, method, operation) in operations(&document) {
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path}");
+            let tags = document["tags"].as_array().into_iter().flatten();
+            assert!(tags.map(|tag| &tag["name"]).any(|name| *name == operation["tags"][0]), "{method} {path}");
+            assert!(names.insert(operation["operationId"].to_string()), "{method} {path}");
+            let variables = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+            let described = operation["parameters"].as_array().into_iter().flatten();
+            let described = described.filter(|parameter| parameter["in"] == "path");
+            let described: Vec<_> = described.filter_map(|parameter| parameter["name"].as_str()).collect();
+            assert_eq!(variables.collect::<Vec<_>>(), described, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn visit(value: &Value, document: &Value) {
+            match value {
+                Value::Object(fields) => {
+                    fields.iter().for_each(|(name, value)| match (name.as_str(), value.as_str()) {
+                        ("$ref", Some(to)) => {
+                            assert!(to.strip_prefix('#').is_some_and(|to| document.pointer(to).is_some()), "{to}");
+                        }
+                        _ => visit(value, document),
+                    })
+                }
+                Value::Array(values) => values.iter().for_each(|value| visit(value, document)),
+                _ => {}
+            }
+        }
+        let document = document();
+        visit(&document, &document);
+    }
+}
