@@ -15,7 +15,7 @@ pub type Handler = fn(Request) -> BoxFuture<'static, Result<Response, ApiError>>
 pub struct Route {
     /// The path with its variables in braces: the `http.route` of spans and metrics.
     pub pattern: &'static str,
-    /// Requests to it make spans and log lines. Probes do not.
+    /// Requests to it make spans and log lines. Probes, and what the console asks every second, do not.
     pub observed: bool,
     methods: Vec<(Method, Handler)>,
 }
@@ -79,9 +79,9 @@ pub fn admin() -> Result<Router, matchit::InsertError> {
         quiet "/healthz" => { GET: admin::probes::healthz }
         quiet "/readyz" => { GET: admin::probes::readyz }
         quiet "/metrics" => { GET: admin::metrics::metrics }
-        observed "/actors" => { GET: admin::actors::tree }
+        quiet "/actors" => { GET: admin::actors::tree }
         observed "/actors/{*path}" => { POST: admin::actors::crash }
-        observed "/jobs" => { GET: admin::jobs::list }
+        quiet "/jobs" => { GET: admin::jobs::list }
         observed "/jobs/{id}/retry" => { POST: admin::jobs::retry }
         quiet "/" => { GET: admin::console::page }
     })
