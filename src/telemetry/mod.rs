@@ -151,7 +151,14 @@ impl Telemetry {
     /// When an instrument cannot be encoded.
     pub fn prometheus_text(&self) -> Result<Vec<u8>, prometheus::Error> {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        let mut families = self.registry.gather();
+        for family in &mut families {
+            // The exporter ends every counter's name so, also that of one which is called so already.
+            if let Some(name) = family.name().strip_suffix("_total_total").map(|name| format!("{name}_total")) {
+                family.set_name(name);
+            }
+        }
+        TextEncoder::new().encode(&families, &mut text)?;
         Ok(text)
     }
 

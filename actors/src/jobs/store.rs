@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::message::{Job, JobView, ListJobs};
 use crate::kit::postgres::{Postgres, Transaction};
+use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope};
 use crate::sql;
 
@@ -105,12 +106,16 @@ pub(super) async fn count(db: &Postgres, scope: &Scope) -> Result<Counts, Fault>
     Ok(counts)
 }
 
+fn live_workers_statement() -> &'static Statement {
+    sql!("jobs/live_workers")
+}
+
 /// The same as [`live_workers`], on a connection of one's own.
 ///
 /// # Errors
 /// When the database cannot be reached.
 pub async fn live_workers_in(tx: &Transaction<'_>, scope: &Scope, window: Duration) -> Result<i64, Fault> {
-    let rows = tx.run(scope, sql!("jobs/live_workers"), &[&window.as_secs_f64()]).await?;
+    let rows = tx.run(scope, live_workers_statement(), &[&window.as_secs_f64()]).await?;
     Ok(rows.first().map_or(0, |row| row.get("n")))
 }
 
@@ -119,7 +124,7 @@ pub async fn live_workers_in(tx: &Transaction<'_>, scope: &Scope, window: Durati
 /// # Errors
 /// When the database cannot be reached.
 pub async fn live_workers(db: &Postgres, scope: &Scope, window: Duration) -> Result<i64, Fault> {
-    let rows = db.read(scope, sql!("jobs/live_workers"), &[&window.as_secs_f64()]).await?;
+    let rows = db.read(scope, live_workers_statement(), &[&window.as_secs_f64()]).await?;
     Ok(rows.first().map_or(0, |row| row.get("n")))
 }
 

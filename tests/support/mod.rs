@@ -1,0 +1,55 @@
+//! What the tests share: servers of their own, the real binary, a client, a receiver of telemetry.
+//!
+//! A test sees the service only from outside: over HTTP, in the database, in Redis, in what it writes and
+//! exports.
+#![allow(
+    unused_imports,
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
+
+pub mod client;
+pub mod database;
+pub mod otlp;
+pub mod raw;
+pub mod service;
+
+use std::time::{Duration, Instant};
+
+pub use client::{Answer, Client, User};
+pub use database::Stage;
+pub use service::Service;
+
+/// How long anything may take before it counts as never: generous, for machines that are slow and busy.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often [`eventually`] looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Waits until `look` sees something. Only for effects that nobody answers for: those of jobs and restarts.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < until, "within {PATIENCE:?} it never happened that {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Runs `count` calls at once and gives what each came to, in their order.
+pub async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    count: usize,
+    call: impl Fn(usize) -> F,
+) -> Vec<T> {
+    let calls: Vec<_> = (0..count).map(|number| tokio::spawn(call(number))).collect();
+    let mut results = Vec::with_capacity(count);
+    for call in calls {
+        results.push(call.await.unwrap());
+    }
+    results
+}

@@ -1,0 +1,24 @@
+//! Bytes on a connection, for what no proper client sends.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::PATIENCE;
+
+/// Sends these bytes and gives all that comes back until the server closes the connection.
+pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // The server may have answered and closed before it has read everything.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let reading = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    assert!(reading.is_ok(), "the connection stays open: {}", String::from_utf8_lossy(&answer));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A GET of exactly this target, however malformed, on a connection of its own.
+pub async fn get(address: SocketAddr, target: &str) -> String {
+    exchange(address, format!("GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes()).await
+}
