@@ -216,9 +216,9 @@ async fn a_body_over_a_mebibyte_is_refused() {
     let before = everything(&stage).await;
     let refused = ann.client.post("/api/articles", &json!({"title": "t", "body": "x".repeat(1024 * 1024)})).await;
     refused.refused(413, "payload_too_large");
-    for chunked in [false, true] {
-        let answer = post_large(&service, &ann.access, 1024 * 1024, chunked).await;
-        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    for (chunked, mebibytes) in [(false, 1), (true, 1), (false, 16), (true, 16)] {
+        let answer = post_large(&service, &ann.access, mebibytes * 1024 * 1024, chunked).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{mebibytes} MiB: {answer}");
         assert!(answer.contains("payload_too_large"), "{answer}");
     }
     assert_eq!(everything(&stage).await, before);

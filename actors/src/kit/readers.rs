@@ -1,9 +1,9 @@
 //! The reading connections: few, shared by everybody, pipelined, healed by their keeper.
 //!
 //! Each slot holds a connection or nothing. [`Readers::query`] takes the next slot's connection, waiting
-//! a bounded time for one; the [`Keeper`], a supervised routine, connects empty slots and empties those
-//! whose connection ended. Statements on one connection answer in order, so a slow one holds up those
-//! behind it: `statement_timeout` bounds that.
+//! a bounded time for one, unless the last attempt to make one failed: then it says so at once. The
+//! [`Keeper`], a supervised routine, connects slots that are empty or whose connection ended. Statements
+//! on one connection answer in order, so a slow one holds up those behind it: `statement_timeout` bounds that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +24,26 @@ const RECONNECT: Backoff = Backoff { base: Duration::from_millis(20), cap: Durat
 /// How often a connection that nobody uses is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-type Slot = watch::Sender<Option<Arc<ClientWrapper>>>;
+type Slot = watch::Sender<Link>;
+
+/// What a slot holds.
+enum Link {
+    /// Nothing yet, or a connection that has just ended: worth waiting for.
+    Pending,
+    /// A connection, which may have ended since.
+    Open(Arc<ClientWrapper>),
+    /// The last attempt to connect failed: not worth waiting for.
+    Away,
+}
+
+impl Link {
+    fn client(&self) -> Option<&Arc<ClientWrapper>> {
+        match self {
+            Self::Open(client) if !client.is_closed() => Some(client),
+            _ => None,
+        }
+    }
+}
 
 /// The shared reading connections.
 pub struct Readers {
@@ -37,7 +56,7 @@ pub struct Readers {
 impl Readers {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            slots: (0..settings.readers.max(1)).map(|_| watch::Sender::new(None)).collect(),
+            slots: (0..settings.readers.max(1)).map(|_| watch::Sender::new(Link::Pending)).collect(),
             next: AtomicUsize::new(0),
             connect_within: settings.connect_within,
             config: settings.config.clone(),
@@ -51,7 +70,7 @@ impl Readers {
 
     /// How many are connected.
     pub fn connected(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.borrow().as_ref().is_some_and(|client| !client.is_closed())).count()
+        self.slots.iter().filter(|slot| slot.borrow().client().is_some()).count()
     }
 
     pub(super) async fn query(&self, statement: &'static Statement, params: Params<'_>) -> Result<Vec<Row>, Fault> {
@@ -63,15 +82,16 @@ impl Readers {
     async fn client(&self) -> Result<Arc<ClientWrapper>, Fault> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len().max(1);
         let slot = self.slots.get(turn).ok_or_else(|| Fault::internal("there are no reading connections"))?;
-        if let Some(client) = slot.borrow().as_ref().filter(|client| !client.is_closed()) {
+        if let Some(client) = slot.borrow().client() {
             return Ok(Arc::clone(client));
         }
-        let mut waiting = slot.subscribe();
-        let connected = waiting.wait_for(|client| client.as_ref().is_some_and(|client| !client.is_closed()));
-        match tokio::time::timeout(self.connect_within, connected).await {
-            Ok(Ok(client)) => client.as_ref().map(Arc::clone).ok_or_else(|| Fault::internal("a slot emptied itself")),
-            _ => Err(Fault::unavailable(Dependency::Postgres, "no reading connection")),
-        }
+        let mut links = slot.subscribe();
+        let settled = links.wait_for(|link| link.client().is_some() || matches!(link, Link::Away));
+        let client = match tokio::time::timeout(self.connect_within, settled).await {
+            Ok(Ok(link)) => link.client().map(Arc::clone),
+            _ => None,
+        };
+        client.ok_or_else(|| Fault::unavailable(Dependency::Postgres, "no reading connection"))
     }
 }
 
@@ -84,7 +104,7 @@ impl Routine for Keeper {
         // All loops are endless; the first to end would be the end of them all.
         stopping.unless(futures_util::future::join_all(keepers)).await;
         for slot in &self.0.slots {
-            slot.send_replace(None);
+            slot.send_replace(Link::Pending);
         }
         Ok(())
     }
@@ -97,7 +117,7 @@ async fn keep(slot: &Slot, config: &tokio_postgres::Config) {
     let mut failures = 0;
     loop {
         // A connection that outlived a crashed keeper still serves.
-        let open = slot.borrow().as_ref().is_some_and(|client| !client.is_closed());
+        let open = slot.borrow().client().is_some();
         if open {
             failures = 0;
             tokio::time::sleep(LOOK_EVERY).await;
@@ -105,11 +125,11 @@ async fn keep(slot: &Slot, config: &tokio_postgres::Config) {
         }
         match deadpool::managed::Manager::create(&manager).await {
             Ok(client) => {
-                slot.send_replace(Some(Arc::new(client)));
+                slot.send_replace(Link::Open(Arc::new(client)));
             }
             Err(error) => {
                 failures += 1;
-                slot.send_replace(None);
+                slot.send_replace(Link::Away);
                 if failures == 1 {
                     tracing::warn!(error = %lost(&error), "a reading connection cannot be made; trying on");
                 }
