@@ -6,9 +6,8 @@ use time::OffsetDateTime;
 
 use super::slug::Slug;
 use crate::auth::{Email, UserId};
-use crate::kit::Command;
-use crate::messages;
 use crate::text::Text;
+use crate::{command, messages};
 
 /// An article's headline.
 pub type Title = Text<1, 255>;
@@ -156,22 +155,11 @@ pub struct DeleteArticle {
     pub editor: UserId,
 }
 
-macro_rules! command {
-    ($command:ident, $name:literal, $reply:ty, idempotent: $idempotent:literal) => {
-        impl Command for $command {
-            type Reply = $reply;
-            type Refusal = Refusal;
-            const NAME: &'static str = $name;
-            const IDEMPOTENT: bool = $idempotent;
-        }
-    };
-}
-
-command!(FindArticle, "find", View, idempotent: true);
-command!(ListArticles, "list", Arc<Page>, idempotent: true);
-command!(CreateArticle, "create", View, idempotent: false);
-command!(UpdateArticle, "update", View, idempotent: false);
-command!(DeleteArticle, "delete", (), idempotent: false);
+command!(FindArticle, "find", View, Refusal, idempotent: true);
+command!(ListArticles, "list", Arc<Page>, Refusal, idempotent: true);
+command!(CreateArticle, "create", View, Refusal, idempotent: false);
+command!(UpdateArticle, "update", View, Refusal, idempotent: false);
+command!(DeleteArticle, "delete", (), Refusal, idempotent: false);
 
 messages! {
     /// What an editor understands.

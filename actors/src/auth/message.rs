@@ -8,9 +8,8 @@ use uuid::Uuid;
 use super::email::Email;
 use super::password::{Password, PasswordHash};
 use super::token::RefreshToken;
-use crate::kit::Command;
-use crate::messages;
 use crate::text::Text;
+use crate::{command, messages};
 
 /// A user's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,27 +140,16 @@ pub struct SetFollow {
     pub following: bool,
 }
 
-macro_rules! command {
-    ($command:ident, $name:literal, $reply:ty, idempotent: $idempotent:literal) => {
-        impl Command for $command {
-            type Reply = $reply;
-            type Refusal = Refusal;
-            const NAME: &'static str = $name;
-            const IDEMPOTENT: bool = $idempotent;
-        }
-    };
-}
-
-command!(HashPassword, "hash_password", PasswordHash, idempotent: true);
-command!(VerifyPassword, "verify_password", bool, idempotent: true);
-command!(Register, "register", User, idempotent: false);
-command!(FindCredentials, "find_credentials", Option<(User, PasswordHash)>, idempotent: true);
-command!(OpenSession, "open_session", (), idempotent: false);
-command!(RefreshSession, "refresh_session", (UserId, SessionId), idempotent: false);
-command!(EndSession, "end_session", (), idempotent: true);
-command!(CheckSession, "check_session", UserId, idempotent: true);
-command!(FindCurrentUser, "find_current_user", User, idempotent: true);
-command!(SetFollow, "set_follow", (), idempotent: true);
+command!(HashPassword, "hash_password", PasswordHash, Refusal, idempotent: true);
+command!(VerifyPassword, "verify_password", bool, Refusal, idempotent: true);
+command!(Register, "register", User, Refusal, idempotent: false);
+command!(FindCredentials, "find_credentials", Option<(User, PasswordHash)>, Refusal, idempotent: true);
+command!(OpenSession, "open_session", (), Refusal, idempotent: false);
+command!(RefreshSession, "refresh_session", (UserId, SessionId), Refusal, idempotent: false);
+command!(EndSession, "end_session", (), Refusal, idempotent: true);
+command!(CheckSession, "check_session", UserId, Refusal, idempotent: true);
+command!(FindCurrentUser, "find_current_user", User, Refusal, idempotent: true);
+command!(SetFollow, "set_follow", (), Refusal, idempotent: true);
 
 messages! {
     /// What the password pool understands.

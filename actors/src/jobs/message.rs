@@ -7,8 +7,8 @@ use super::store::{self, Counts};
 use crate::kit::command::Outcome;
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
-use crate::kit::{Command, Failure, Fault, Scope};
-use crate::messages;
+use crate::kit::{Failure, Fault, Scope};
+use crate::{command, messages};
 
 /// A job of which an attempt has begun.
 #[derive(Debug, Clone)]
@@ -139,20 +139,8 @@ pub struct ListJobs {
 #[derive(Debug, Clone, Copy)]
 pub struct RetryJob(pub i64);
 
-impl Command for ListJobs {
-    type Reply = (Vec<JobView>, Counts);
-    type Refusal = Refusal;
-    const NAME: &'static str = "list";
-    const IDEMPOTENT: bool = true;
-}
-
-impl Command for RetryJob {
-    type Reply = ();
-    type Refusal = Refusal;
-    const NAME: &'static str = "retry";
-    const IDEMPOTENT: bool = false;
-}
-
+command!(ListJobs, "list", (Vec<JobView>, Counts), Refusal, idempotent: true);
+command!(RetryJob, "retry", (), Refusal, idempotent: false);
 messages! {
     /// What the desk understands.
     pub(crate) enum DeskMessage { ListJobs, RetryJob }

@@ -88,6 +88,20 @@ impl<C: Command> Message for Ask<C> {
     }
 }
 
+/// `command!(Find, "find", Article, Refusal, idempotent: true)` makes `Find` a [`Command`] of that name,
+/// reply, refusal and class.
+#[macro_export]
+macro_rules! command {
+    ($command:ident, $name:literal, $reply:ty, $refusal:ty, idempotent: $idempotent:literal) => {
+        impl $crate::kit::Command for $command {
+            type Reply = $reply;
+            type Refusal = $refusal;
+            const NAME: &'static str = $name;
+            const IDEMPOTENT: bool = $idempotent;
+        }
+    };
+}
+
 /// Makes the enum of the commands that one pool understands: a variant for each, wrapping its [`Ask`].
 #[macro_export]
 macro_rules! messages {

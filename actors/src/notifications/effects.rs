@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::message::Kind;
 use super::store;
 use crate::jobs::{Effect, Job, JobError};
 use crate::kit::Scope;
@@ -27,34 +28,47 @@ struct Followed {
     followed_id: i64,
 }
 
-/// Tells an author's followers of an article.
-pub(super) struct TellFollowers;
-/// Tells an author of a favorite.
-pub(super) struct TellAuthor;
-/// Tells somebody of a follower.
-pub(super) struct TellFollowed;
+/// What a job of this domain tells, and whom.
+#[derive(Clone, Copy)]
+pub(super) enum Tell {
+    /// An author's followers, of an article.
+    Followers,
+    /// An author, of a favorite.
+    Author,
+    /// Somebody, of a follower.
+    Followed,
+}
 
-impl Effect for TellFollowers {
-    fn kind(&self) -> &'static str {
-        "article_published"
-    }
+impl Tell {
+    pub(super) const ALL: [Self; 3] = [Self::Followers, Self::Author, Self::Followed];
 
-    fn apply<'a>(
-        &'a self,
-        job: &'a Job,
-        tx: &'a Transaction<'a>,
-        scope: &'a Scope,
-    ) -> BoxFuture<'a, Result<(), JobError>> {
-        Box::pin(async move {
-            let published: ArticlePublished = args(job)?;
-            Ok(store::tell_followers(tx, scope, published.article_id).await?)
-        })
+    async fn tell(self, job: &Job, tx: &Transaction<'_>, scope: &Scope) -> Result<(), JobError> {
+        match self {
+            Self::Followers => {
+                let ArticlePublished { article_id } = args(job)?;
+                store::tell_followers(tx, scope, article_id).await?;
+            }
+            Self::Author => {
+                let ArticleFavorited { article_id, user_id } = args(job)?;
+                store::tell_author(tx, scope, article_id, user_id).await?;
+            }
+            Self::Followed => {
+                let Followed { follower_id, followed_id } = args(job)?;
+                store::tell_followed(tx, scope, follower_id, followed_id).await?;
+            }
+        }
+        Ok(())
     }
 }
 
-impl Effect for TellAuthor {
+impl Effect for Tell {
     fn kind(&self) -> &'static str {
-        "article_favorited"
+        match self {
+            Self::Followers => Kind::ArticlePublished,
+            Self::Author => Kind::ArticleFavorited,
+            Self::Followed => Kind::Followed,
+        }
+        .as_str()
     }
 
     fn apply<'a>(
@@ -63,28 +77,7 @@ impl Effect for TellAuthor {
         tx: &'a Transaction<'a>,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<(), JobError>> {
-        Box::pin(async move {
-            let favorited: ArticleFavorited = args(job)?;
-            Ok(store::tell_author(tx, scope, favorited.article_id, favorited.user_id).await?)
-        })
-    }
-}
-
-impl Effect for TellFollowed {
-    fn kind(&self) -> &'static str {
-        "followed"
-    }
-
-    fn apply<'a>(
-        &'a self,
-        job: &'a Job,
-        tx: &'a Transaction<'a>,
-        scope: &'a Scope,
-    ) -> BoxFuture<'a, Result<(), JobError>> {
-        Box::pin(async move {
-            let followed: Followed = args(job)?;
-            Ok(store::tell_followed(tx, scope, followed.follower_id, followed.followed_id).await?)
-        })
+        Box::pin(self.tell(job, tx, scope))
     }
 }
 

@@ -3,8 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::auth::UserId;
-use crate::kit::Command;
-use crate::messages;
+use crate::{command, messages};
 
 /// What a notification is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,21 +107,8 @@ pub struct MarkRead {
     pub notification: Option<i64>,
 }
 
-impl Command for ListNotifications {
-    type Reply = Inbox;
-    type Refusal = Refusal;
-    const NAME: &'static str = "list";
-    const IDEMPOTENT: bool = true;
-}
-
-impl Command for MarkRead {
-    /// How many are unread afterwards.
-    type Reply = i64;
-    type Refusal = Refusal;
-    const NAME: &'static str = "mark_read";
-    const IDEMPOTENT: bool = true;
-}
-
+command!(ListNotifications, "list", Inbox, Refusal, idempotent: true);
+command!(MarkRead, "mark_read", i64, Refusal, idempotent: true);
 messages! {
     /// What the inbox understands.
     pub enum InboxMessage { ListNotifications, MarkRead }

@@ -36,7 +36,7 @@ impl Notifications {
 
     /// What this domain's jobs do.
     pub fn effects() -> Vec<Arc<dyn Effect>> {
-        vec![Arc::new(effects::TellFollowers), Arc::new(effects::TellAuthor), Arc::new(effects::TellFollowed)]
+        effects::Tell::ALL.map(|tell| Arc::new(tell) as Arc<dyn Effect>).into()
     }
 
     /// Reads a page of somebody's notifications.
