@@ -134,6 +134,19 @@ async fn a_temporary_child_is_not_restarted() {
 }
 
 #[tokio::test]
+async fn a_temporary_child_does_not_come_back_with_its_siblings_either() {
+    let (mut children, mut told) = loopers(&["a", "b"]);
+    children.push(loopers(&["x"]).0.remove(0).with_restart(Restart::Temporary));
+    let (root, mut restarts) = tree(Strategy::RestForOne, 10, children).await;
+    hear_all(&mut told, 2).await;
+    crash(&root, "root/a");
+    assert_eq!(&*next(&mut restarts).await.path, "root/a");
+    crash(&root, "root/b");
+    assert_eq!(&*next(&mut restarts).await.path, "root/b");
+    assert_eq!(at(&root.node().snapshot(), "root/x").incarnation, 1);
+}
+
+#[tokio::test]
 async fn more_restarts_than_the_intensity_allows_end_the_supervisor_and_the_parent_restarts_it() {
     let (children, mut told) = loopers(&["a"]);
     let intensity = Intensity { max: 2, period: std::time::Duration::from_secs(60) };

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use super::child::Started;
 use super::ledger::{Budget, Observer, Restarted};
 use super::node::{Node, Status};
-use super::spec::{Body, ChildSpec, Strategy, SupervisorSpec};
+use super::spec::{Body, ChildSpec, Restart, Strategy, SupervisorSpec};
 use super::strategy::{self, ExitKind};
 use crate::kit::Fault;
 use crate::kit::metrics;
@@ -33,6 +33,9 @@ use crate::kit::retry::Backoff;
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(10), cap: Duration::from_secs(1) };
 /// A child that lived this long is not in a crash loop and comes back at once.
 const STABLE_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the end of an actor that was killed is waited for.
+const KILL_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a supervisor receives.
 enum Order {
@@ -59,6 +62,8 @@ struct Child {
     /// Ends in a row, each soon after its start.
     failures: u32,
     ticket: u64,
+    /// It was temporary and has ended: nothing brings it back.
+    gone: bool,
     /// How the last incarnation ended, until the next one runs.
     end: Option<End>,
 }
@@ -150,7 +155,7 @@ impl Supervisor {
             else {
                 break;
             };
-            if child.cell.is_some() {
+            if child.cell.is_some() || child.gone {
                 continue;
             }
             match self.start_child(spec, node, myself.get_cell()).await {
@@ -203,6 +208,7 @@ impl Supervisor {
         };
         child.cell = None;
         if !strategy::restarts(spec.restart, exit) {
+            child.gone = spec.restart == Restart::Temporary;
             node.ended(Status::Stopped);
             return Ok(());
         }
@@ -246,6 +252,7 @@ impl Supervisor {
             };
             if let Some(cell) = child.cell.take() {
                 state.by_id.remove(&cell.get_id());
+                child.gone = spec.restart == Restart::Temporary;
                 stop_child(spec, &cell).await;
             }
             node.ended(status);
@@ -297,7 +304,8 @@ async fn stop_child(spec: &ChildSpec, cell: &ActorCell) {
     };
     if !graceful {
         tracing::warn!(child = spec.name, "an actor did not stop in time and is killed");
-        cell.kill();
+        // Whatever it still does must not meet its successor; an actor that cannot even be killed may.
+        let _ = cell.kill_and_wait(Some(KILL_WITHIN)).await;
     }
 }
 
