@@ -61,7 +61,7 @@ impl Listener {
             match accepted {
                 Ok((stream, permit)) => {
                     let (app, router) = (Arc::clone(&app), Arc::clone(&router));
-                    connection(stream, permit, app, router, &graceful);
+                    connection(stream, permit, app, router, &graceful, stop.clone());
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -91,13 +91,19 @@ fn connection(
     app: Arc<App>,
     router: Arc<Router>,
     graceful: &GracefulShutdown,
+    mut stop: watch::Receiver<bool>,
 ) {
     let watcher = graceful.watcher();
     tokio::spawn(async move {
         let _permit = permit;
         // The protocol is told by the first bytes, which hyper would wait for without end.
         let mut first = [0_u8; 1];
-        if !matches!(tokio::time::timeout(HEAD_WITHIN, stream.peek(&mut first)).await, Ok(Ok(1))) {
+        let sent = tokio::select! {
+            sent = tokio::time::timeout(HEAD_WITHIN, stream.peek(&mut first)) => matches!(sent, Ok(Ok(1))),
+            // Who has sent nothing has nothing to be finished.
+            _ = stop.wait_for(|stop| *stop) => false,
+        };
+        if !sent {
             return;
         }
         let service = service_fn(move |request| {

@@ -6,7 +6,7 @@
 //! answer without holding the actor, so that a dead actor's queue is freed and its callers are told.
 //!
 //! Invariants: an ask always has a deadline; a message that was never accepted is delivered again; a
-//! message that was accepted and lost is asked again once, and only when its command is idempotent.
+//! message that was accepted and lost is asked again only when its command is idempotent, and a few times at most.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,10 @@ use super::envelope::{Envelope, Mail};
 use super::error::Failure;
 use super::metrics;
 use super::trace::Trace;
+
+/// How often an idempotent command is asked again when its actor died with it in hand. An actor that keeps
+/// crashing meets the same message more than once; a message that kills actors must not do so for ever.
+const ASK_AGAIN: usize = 4;
 
 /// Who asks: the trace that the work belongs to, and until when the answer is wanted.
 #[derive(Clone)]
@@ -111,11 +115,15 @@ impl<M: Message> Endpoint<M> {
     where
         M: From<Ask<C>>,
     {
-        let spare = C::IDEMPOTENT.then(|| command.clone());
-        match (self.ask_once(caller, command).await, spare) {
-            (Err(Failure::Died(_)), Some(command)) => self.ask_once(caller, command).await,
-            (answer, _) => answer,
+        if C::IDEMPOTENT {
+            for _ in 0..ASK_AGAIN {
+                match self.ask_once(caller, command.clone()).await {
+                    Err(Failure::Died(_)) => {}
+                    answer => return answer,
+                }
+            }
         }
+        self.ask_once(caller, command).await
     }
 
     async fn ask_once<C: Command>(&self, caller: &Caller, command: C) -> Answer<C>
