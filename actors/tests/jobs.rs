@@ -150,6 +150,22 @@ async fn the_jobs_of_a_process_that_died_are_taken_back() {
 }
 
 #[tokio::test]
+async fn jobs_that_a_process_took_from_the_stream_and_did_not_begin_are_not_lost_with_it() {
+    let mut db = database().await;
+    db.settings.jobs.as_mut().unwrap().resend_after = std::time::Duration::from_secs(3600);
+    let job = db.leave_job("trial", 5).await;
+    // As a process leaves it that was killed between reading and claiming: sent, and in no stream any more.
+    let take =
+        "with dead as (insert into job_workers (id, seen_at) values (gen_random_uuid(), now() - interval '1 minute'))
+                update jobs set sent_at = now() - interval '1 minute' where id = $1";
+    db.client.execute(take, &[&job]).await.unwrap();
+    let (_system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    assert_eq!(db.finished(job).await.0, "completed");
+    assert_eq!(effects(&db, job).await, 1);
+    tree.stop().await;
+}
+
+#[tokio::test]
 async fn a_crash_of_any_job_actor_loses_no_job() {
     let db = database().await;
     let (system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();

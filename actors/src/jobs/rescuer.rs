@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::store;
+use super::store::{self, Rescued};
 use super::stream::Keys;
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::{Fault, Scope, Trace};
@@ -14,6 +14,9 @@ use crate::kit::{Fault, Scope, Trace};
 const EVERY: Duration = Duration::from_secs(1);
 /// How long its statement may take.
 const WITHIN: Duration = Duration::from_secs(5);
+
+/// Jobs sent again at once.
+const BATCH: i64 = 10_000;
 
 /// Takes the jobs of the dead back.
 pub(super) struct Rescuer(pub(super) Arc<Shared>);
@@ -26,17 +29,26 @@ impl Routine for Rescuer {
             // An attempt's own limit bounds how long a living process holds a job and its entry.
             let idle = self.0.settings.attempt_within * 2;
             let scope = Scope::new(Trace::default(), Instant::now() + WITHIN);
-            match store::rescue(&self.0.postgres, &scope, self.0.settings.dead_after, idle).await {
-                Ok(0) => {}
-                Ok(rescued) => {
-                    tracing::warn!(rescued, "jobs of dead processes were taken back");
-                    self.0.wake.notify_one();
-                }
-                Err(fault) => tracing::debug!(%fault, "cannot look for dead processes now"),
+            if let Err(fault) = self.rescue(&scope, idle).await {
+                tracing::debug!(%fault, "cannot look for dead processes now");
             }
             if let Err(fault) = keys.forget_stale(&self.0.redis, &consumer, idle).await {
                 tracing::debug!(%fault, "cannot look for stale entries now");
             }
+        }
+        Ok(())
+    }
+}
+
+impl Rescuer {
+    async fn rescue(&self, scope: &Scope, idle: Duration) -> Result<(), Fault> {
+        let (postgres, dead_after) = (&self.0.postgres, self.0.settings.dead_after);
+        let Rescued { dead, taken } = store::rescue(postgres, scope, dead_after, idle).await?;
+        // The dead may have taken entries from the stream and not yet claimed their jobs: nobody knows which.
+        let resent = if dead > 0 { store::resend(postgres, scope, dead_after, BATCH).await? } else { 0 };
+        if dead > 0 || taken > 0 {
+            tracing::warn!(dead, taken, resent, "jobs of dead processes were taken back");
+            self.0.wake.notify_one();
         }
         Ok(())
     }

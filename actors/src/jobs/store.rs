@@ -88,9 +88,23 @@ pub(super) async fn beat(db: &Postgres, scope: &Scope, worker: Uuid) -> Result<(
     db.write(scope, sql!("jobs/beat"), &[&worker]).await.map(drop)
 }
 
-/// How many jobs were taken back from the dead.
-pub(super) async fn rescue(db: &Postgres, scope: &Scope, dead_after: Duration, idle: Duration) -> Result<usize, Fault> {
-    Ok(db.write(scope, sql!("jobs/rescue"), &[&dead_after.as_secs_f64(), &idle.as_secs_f64()]).await?.len())
+/// What a look for the dead came to.
+pub(super) struct Rescued {
+    /// Processes that were found dead.
+    pub(super) dead: i64,
+    /// Jobs that were taken back.
+    pub(super) taken: i64,
+}
+
+pub(super) async fn rescue(
+    db: &Postgres,
+    scope: &Scope,
+    dead_after: Duration,
+    idle: Duration,
+) -> Result<Rescued, Fault> {
+    let rows = db.write(scope, sql!("jobs/rescue"), &[&dead_after.as_secs_f64(), &idle.as_secs_f64()]).await?;
+    let (dead, taken) = rows.first().map_or((0, 0), |row| (row.get("dead"), row.get("taken")));
+    Ok(Rescued { dead, taken })
 }
 
 /// How many jobs are to be sent again.

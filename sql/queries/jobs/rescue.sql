@@ -1,5 +1,6 @@
 -- Takes the jobs of processes that have not been seen for $1 seconds away from them, and any attempt that
--- began $2 seconds ago, longer than one may take; makes them available again, or dead letters where that was their last attempt. Forgets those processes.
+-- began $2 seconds ago, longer than one may take: they are available again, or dead letters where that was
+-- their last attempt. Forgets those processes. One row: how many processes were dead, how many jobs taken.
 with dead as (
     delete from job_workers
     where seen_at < now() - make_interval(secs => $1)
@@ -14,11 +15,13 @@ with dead as (
 ), noted as (
     insert into job_errors (job_id, attempt, error)
     select id, attempt, 'the worker died or lost the attempt' from lost
+), taken as (
+    update jobs j
+    set state = case when l.attempt >= l.max_attempts then 'discarded' else 'available' end,
+        finished_at = case when l.attempt >= l.max_attempts then now() end,
+        worker = null, sent_at = null, run_at = now()
+    from lost l
+    where j.id = l.id
+    returning j.id
 )
-update jobs j
-set state = case when l.attempt >= l.max_attempts then 'discarded' else 'available' end,
-    finished_at = case when l.attempt >= l.max_attempts then now() end,
-    worker = null, sent_at = null, run_at = now()
-from lost l
-where j.id = l.id
-returning j.id, j.state
+select (select count(*) from dead) as dead, (select count(*) from taken) as taken
