@@ -166,6 +166,24 @@ async fn jobs_that_a_process_took_from_the_stream_and_did_not_begin_are_not_lost
 }
 
 #[tokio::test]
+async fn a_job_that_a_living_process_claimed_and_lost_is_taken_back() {
+    let mut db = database().await;
+    db.settings.jobs.as_mut().unwrap().attempt_within = std::time::Duration::from_secs(3600);
+    let (_system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    let first = db.leave_job("trial", 5).await;
+    db.finished(first).await;
+    // As a consumer leaves it that crashed between the claim and the pool, while its process lives on.
+    let claim = "with lost as (insert into jobs (kind, args, state, attempt, worker, started_at)
+                 select 'trial', '{}', 'running', 1, id, now() - interval '5 seconds' from job_workers returning id)
+                 select id from lost";
+    let job: i64 = db.client.query_one(claim, &[]).await.unwrap().get(0);
+    let (state, attempt, errors) = db.finished(job).await;
+    assert_eq!((state.as_str(), attempt, errors.len()), ("completed", 2, 1));
+    assert_eq!(effects(&db, job).await, 1);
+    tree.stop().await;
+}
+
+#[tokio::test]
 async fn a_crash_of_any_job_actor_loses_no_job() {
     let db = database().await;
     let (system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();

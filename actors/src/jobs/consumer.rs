@@ -118,6 +118,7 @@ impl Consumer {
 
     fn start(&self, job: Job, place: String, hand: Option<OwnedSemaphorePermit>) {
         let (pool, shared) = (self.pool.clone(), Arc::clone(&self.shared));
+        let hold = shared.held.hold(job.id);
         let deadline = Instant::now() + self.shared.settings.attempt_within + GRACE;
         let caller = Caller { trace: Trace::from_traceparent(job.traceparent.as_deref()), deadline };
         tokio::spawn(async move {
@@ -132,7 +133,7 @@ impl Consumer {
                     tracing::warn!(job.id, %fault, "an attempt without an answer could not be ended");
                 }
             }
-            drop(hand);
+            drop((hold, hand));
         });
     }
 

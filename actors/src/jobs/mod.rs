@@ -12,11 +12,13 @@
 //!   twice, never forgotten.
 //! * A claim starts an attempt only on a job that is due, and gives it a number. Completion, failure and
 //!   the effect itself count only while that number is the job's: an older attempt changes nothing.
-//! * A process that stops to beat is dead: the rescuer of any other takes its jobs back. The beat is the
-//!   consumer's own progress and is judged by the database's clock.
+//! * A process that stops to beat is dead: the rescuer of any other takes its jobs back, and its own takes
+//!   back what it claimed and lost in a crash of an actor. The beat is the consumer's own progress and is
+//!   judged by the database's clock.
 //! * What Redis loses, the reconciler has sent again.
 
 mod consumer;
+mod held;
 mod message;
 mod pool;
 mod reconciler;
@@ -81,6 +83,8 @@ pub(crate) struct Shared {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) effects: HashMap<&'static str, Arc<dyn Effect>>,
+    /// The jobs that this process has in hand.
+    pub(crate) held: held::Held,
     /// Wakes the relay. A lost wake-up costs only time.
     pub(crate) wake: Notify,
 }
@@ -129,7 +133,15 @@ pub fn workers(
 ) -> Result<Vec<ChildSpec>, Fault> {
     let hands = settings.workers;
     let effects = effects.into_iter().map(|effect| (effect.kind(), effect)).collect();
-    let shared = Arc::new(Shared { settings, boot, postgres: postgres.clone(), redis, effects, wake: Notify::new() });
+    let shared = Arc::new(Shared {
+        settings,
+        boot,
+        postgres: postgres.clone(),
+        redis,
+        effects,
+        held: held::Held::default(),
+        wake: Notify::new(),
+    });
     // The consumer takes only as many jobs as there are hands free, so that the pool's mailbox never fills.
     let pool = Endpoint::new("jobs/pool", "root/jobs/pool", hands * 2);
     let consumer =

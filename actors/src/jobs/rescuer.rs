@@ -1,11 +1,12 @@
 //! The rescuer: takes their jobs away from processes that are dead, by the database's word and clock, and
-//! does away with what the dead left unacknowledged in the stream.
+//! away from this one what it claimed and then lost in a crash; does away with what the dead left
+//! unacknowledged in the stream.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::store::{self, Rescued};
+use super::store::{self, Rescue, Rescued};
 use super::stream::Keys;
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::{Fault, Scope, Trace};
@@ -43,11 +44,13 @@ impl Routine for Rescuer {
 impl Rescuer {
     async fn rescue(&self, scope: &Scope, idle: Duration) -> Result<(), Fault> {
         let (postgres, dead_after) = (&self.0.postgres, self.0.settings.dead_after);
-        let Rescued { dead, taken } = store::rescue(postgres, scope, dead_after, idle).await?;
+        let held = self.0.held.ids();
+        let rescue = Rescue { dead_after, idle, worker: self.0.boot, held: &held };
+        let Rescued { dead, taken } = store::rescue(postgres, scope, rescue).await?;
         // The dead may have taken entries from the stream and not yet claimed their jobs: nobody knows which.
         let resent = if dead > 0 { store::resend(postgres, scope, dead_after, BATCH).await? } else { 0 };
         if dead > 0 || taken > 0 {
-            tracing::warn!(dead, taken, resent, "jobs of dead processes were taken back");
+            tracing::warn!(dead, taken, resent, "jobs were taken back");
             self.0.wake.notify_one();
         }
         Ok(())

@@ -96,13 +96,21 @@ pub(super) struct Rescued {
     pub(super) taken: i64,
 }
 
-pub(super) async fn rescue(
-    db: &Postgres,
-    scope: &Scope,
-    dead_after: Duration,
-    idle: Duration,
-) -> Result<Rescued, Fault> {
-    let rows = db.write(scope, sql!("jobs/rescue"), &[&dead_after.as_secs_f64(), &idle.as_secs_f64()]).await?;
+/// Who is dead, and who asks.
+pub(super) struct Rescue<'a> {
+    /// A process that was not seen for this long is dead.
+    pub(super) dead_after: Duration,
+    /// No attempt takes longer.
+    pub(super) idle: Duration,
+    /// The process that asks.
+    pub(super) worker: Uuid,
+    /// The jobs that it has in hand.
+    pub(super) held: &'a [i64],
+}
+
+pub(super) async fn rescue(db: &Postgres, scope: &Scope, rescue: Rescue<'_>) -> Result<Rescued, Fault> {
+    let (dead_after, idle) = (rescue.dead_after.as_secs_f64(), rescue.idle.as_secs_f64());
+    let rows = db.write(scope, sql!("jobs/rescue"), &[&dead_after, &idle, &rescue.worker, &rescue.held]).await?;
     let (dead, taken) = rows.first().map_or((0, 0), |row| (row.get("dead"), row.get("taken")));
     Ok(Rescued { dead, taken })
 }

@@ -1,6 +1,7 @@
--- Takes the jobs of processes that have not been seen for $1 seconds away from them, and any attempt that
--- began $2 seconds ago, longer than one may take: they are available again, or dead letters where that was
--- their last attempt. Forgets those processes. One row: how many processes were dead, how many jobs taken.
+-- Takes jobs away from processes that have not been seen for $1 seconds, from attempts that began $2 seconds
+-- ago, longer than one may take, and from process $3 those that it claimed and does not hold ($4 are those it
+-- does): its consumer ended in between. They are available again, or dead letters where that was their last
+-- attempt. Forgets the dead. One row: how many processes were dead, how many jobs taken.
 with dead as (
     delete from job_workers
     where seen_at < now() - make_interval(secs => $1)
@@ -10,7 +11,9 @@ with dead as (
     from jobs j
     where j.state = 'running'
       and (j.worker in (select id from dead) or not exists (select from job_workers w where w.id = j.worker)
-           or j.started_at < now() - make_interval(secs => $2))
+           or j.started_at < now() - make_interval(secs => $2)
+           -- A claim that has just committed may not have reached its process yet.
+           or (j.worker = $3 and j.id <> all ($4) and j.started_at < now() - interval '2 seconds'))
     for update skip locked
 ), noted as (
     insert into job_errors (job_id, attempt, error)
