@@ -2,7 +2,7 @@
 //!
 //! Start: telemetry → actors → listeners, the admin one first. Stop: `/readyz` says no → a short delay, so
 //! that balancers notice → nothing new is accepted, what is under way finishes → the tree drains, bottom
-//! up → telemetry is flushed. A tree that gives up ends the process with an error: a fresh one may do better.
+//! up → the admin listener ends → telemetry is flushed. A tree that gives up ends the process with an error: a fresh one may do better.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +19,9 @@ use crate::config::Config;
 use crate::router::{self, Router};
 use crate::server::Listener;
 use crate::telemetry::Telemetry;
+
+/// What requests of operators have to come to an end; by then everything else has.
+const ADMIN_GRACE: Duration = Duration::from_secs(1);
 
 /// What every request can reach.
 pub struct App {
@@ -99,14 +102,14 @@ pub async fn serve(
     let (system, mut tree) = System::start(&config.system(role != Role::Api)).await?;
     let app = Arc::new(App { config, system, ready: AtomicBool::new(true), telemetry });
     crate::telemetry::instruments::observe(&app);
-    let (stop, stopping) = watch::channel(false);
+    let (stop_public, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
     let grace = app.config.limits.shutdown_grace;
-    let start = |listener: Listener, router: Router| {
-        tokio::spawn(listener.serve(Arc::clone(&app), Arc::new(router), stopping.clone(), grace))
+    let start = |listener: Listener, router: Router, stop: &watch::Sender<bool>, grace| {
+        tokio::spawn(listener.serve(Arc::clone(&app), Arc::new(router), stop.subscribe(), grace))
     };
-    let admin = start(admin, router::admin()?);
+    let admin = start(admin, router::admin()?, &stop_admin, ADMIN_GRACE);
     let public = match public {
-        Some(listener) => Some(start(listener, router::public()?)),
+        Some(listener) => Some(start(listener, router::public()?, &stop_public, grace)),
         None => None,
     };
     tracing::info!(api = addresses.public.map(tracing::field::display), admin = %addresses.admin, "listening");
@@ -122,12 +125,15 @@ pub async fn serve(
     if !gave_up {
         tokio::time::sleep(app.config.limits.shutdown_delay).await;
     }
-    stop.send_replace(true);
-    for listener in public.into_iter().chain([admin]) {
+    stop_public.send_replace(true);
+    if let Some(public) = public {
         // A listener that panicked has nothing left to finish.
-        let _ = listener.await;
+        let _ = public.await;
     }
     stop_tree(tree, grace).await;
+    // Last, so that probes and operators are answered while everything else comes to its end.
+    stop_admin.send_replace(true);
+    let _ = admin.await;
     tracing::info!("stopped");
     app.telemetry.shutdown();
     if gave_up { Err(AppError::GaveUp) } else { Ok(()) }

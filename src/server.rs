@@ -7,6 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -106,7 +107,10 @@ fn connection(
         if !sent {
             return;
         }
+        let asked = Arc::new(AtomicBool::new(false));
+        let asking = Arc::clone(&asked);
         let service = service_fn(move |request| {
+            asking.store(true, Ordering::Relaxed);
             let (app, router) = (Arc::clone(&app), Arc::clone(&router));
             async move { Ok::<_, std::convert::Infallible>(observe::answer(app, &router, request).await) }
         });
@@ -118,7 +122,14 @@ fn connection(
             .keep_alive_interval(Duration::from_secs(20))
             .max_concurrent_streams(128);
         let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
-        if let Err(error) = served.await {
+        tokio::pin!(served);
+        // While the first bytes may still become either protocol, hyper has no limit of its own.
+        let ended = match tokio::time::timeout(HEAD_WITHIN, &mut served).await {
+            Ok(ended) => ended,
+            Err(_) if !asked.load(Ordering::Relaxed) => return,
+            Err(_) => served.await,
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended early");
         }
     });

@@ -29,6 +29,7 @@ async fn the_tree_shows_every_actor_with_its_state() {
     for path in [
         "root/ledger/writer",
         "root/postgres/readers",
+        "root/postgres/scanners",
         "root/auth/passwords",
         "root/auth/accounts",
         "root/auth/users",

@@ -4,7 +4,7 @@
 //! ```text
 //! root            one_for_one, 3 in 60 s
 //! ├─ ledger       writer: restarts to PostgreSQL
-//! ├─ postgres     readers: the reading connections
+//! ├─ postgres     readers · scanners: the reading connections
 //! ├─ auth         passwords · accounts · users · sessions
 //! ├─ articles     by_slug · lists · creator · editors
 //! ├─ favorites    shards by article
@@ -109,10 +109,13 @@ impl System {
         let (notifications, notification_actors) = Notifications::new(&postgres, room, settings.auth.hands);
         let (health, health_actor) = Health::new(&postgres, Arc::new(redis()), room);
         let (jobs, desk) = Jobs::desk(&postgres, room);
-        let keeper = child::routine("readers", Arc::new(Keeper(Arc::clone(postgres.readers()))));
+        let keepers = vec![
+            child::routine("readers", Arc::new(Keeper(Arc::clone(postgres.readers())))),
+            child::routine("scanners", Arc::new(Keeper(Arc::clone(postgres.scanners())))),
+        ];
         let mut children = vec![
             domain("ledger", Strategy::OneForOne, vec![child::routine("writer", Arc::new(ledger))]),
-            domain("postgres", Strategy::OneForOne, vec![keeper]),
+            domain("postgres", Strategy::OneForOne, keepers),
             domain("auth", Strategy::OneForOne, auth_actors),
             domain("articles", Strategy::OneForOne, article_actors),
             domain("favorites", Strategy::OneForOne, favorite_actors),
@@ -147,7 +150,7 @@ impl System {
     /// Reading connections that are open, writing ones in use, writing ones open.
     pub fn connections(&self) -> (usize, usize, usize) {
         let (in_use, open) = self.postgres.writers_in_use();
-        (self.postgres.readers().connected(), in_use, open)
+        (self.postgres.readers().connected() + self.postgres.scanners().connected(), in_use, open)
     }
 
     /// Restarts that did not fit into the ledger's buffer.

@@ -184,6 +184,18 @@ async fn a_job_that_a_living_process_claimed_and_lost_is_taken_back() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_out_of_attempts_holds_up_no_other() {
+    let db = database().await;
+    let spent = db.leave_job("trial", 2).await;
+    db.client.execute("update jobs set attempt = 2 where id = $1", &[&spent]).await.unwrap();
+    let (_system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    let other = db.leave_job("trial", 5).await;
+    assert_eq!(db.finished(other).await.0, "completed");
+    assert_eq!(effects(&db, spent).await, 0);
+    tree.stop().await;
+}
+
+#[tokio::test]
 async fn a_crash_of_any_job_actor_loses_no_job() {
     let db = database().await;
     let (system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();

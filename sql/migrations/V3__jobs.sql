@@ -32,7 +32,7 @@ create index jobs_unsent on jobs (id) where state = 'available' and sent_at is n
 create index jobs_scheduled on jobs (run_at) where state = 'scheduled';
 create index jobs_sent on jobs (sent_at) where state = 'available' and sent_at is not null;
 create index jobs_running on jobs (worker) where state = 'running';
-create index jobs_discarded on jobs (id) where state = 'discarded';
+create index jobs_unfinished_or_dead on jobs (state) where state in ('scheduled', 'available', 'running', 'discarded');
 
 -- Why attempts failed, in words for operators.
 create table job_errors (

@@ -15,19 +15,21 @@ struct Probe {
     failing: Vec<&'static str>,
 }
 
-/// `GET /healthz`: an actor answers within the deadline, so the process makes progress.
+/// `GET /healthz`: an actor answers within the deadline, so the process makes progress. While the actors are
+/// being stopped, nobody is asked.
 pub async fn healthz(request: Request) -> Result<Response, ApiError> {
-    let alive = request.app.system.health.check(&request.caller).await.is_ok();
+    let stopping = !request.app.ready.load(Ordering::Relaxed);
+    let alive = stopping || request.app.system.health.check(&request.caller).await.is_ok();
     probe(if alive { Vec::new() } else { vec!["progress"] })
 }
 
 /// `GET /readyz`: the database answers and no shutdown has begun. Redis is not asked for: without it
 /// publishing goes on, and jobs wait in the database.
 pub async fn readyz(request: Request) -> Result<Response, ApiError> {
-    let mut failing = Vec::new();
     if !request.app.ready.load(Ordering::Relaxed) {
-        failing.push("shutdown");
+        return probe(vec!["shutdown"]);
     }
+    let mut failing = Vec::new();
     if !request.app.system.health.check(&request.caller).await.is_ok_and(|report| report.database) {
         failing.push("database");
     }

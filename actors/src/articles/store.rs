@@ -58,7 +58,7 @@ pub(super) async fn find_by_slugs(
 pub(super) async fn list(db: &Postgres, scope: &Scope, query: &ListArticles) -> Result<Page, Fault> {
     let id = |user: Option<UserId>| user.map(|UserId(id)| id);
     let rows = db
-        .read(
+        .scan(
             scope,
             sql!("articles/list"),
             &[

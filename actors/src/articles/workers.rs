@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use opentelemetry::KeyValue;
 
 use super::message::*;
@@ -13,11 +13,14 @@ use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
-use crate::kit::{Failure, Scope, metrics};
+use crate::kit::{Failure, Fault, Scope, metrics};
 
 /// How often a batch is tried with new suffixes for slugs that were taken. With 2^40 suffixes for each
 /// title a second round is already a rarity.
 const SLUG_ROUNDS: usize = 3;
+
+/// Different pages asked for by one batch at once: no more than their connections can do side by side.
+const LISTS_AT_ONCE: usize = 2;
 
 /// Reads every article that is asked for with one statement, and who of the readers favorited it.
 pub(super) struct BySlug(pub(super) Postgres);
@@ -53,16 +56,27 @@ impl Gather for Lists {
         for (position, query) in commands.iter().enumerate() {
             asking.entry(query).or_default().push(position);
         }
-        let pages = asking.iter().map(async |(query, positions)| {
-            // Each statement belongs to the traces of those who asked for it, and to no others.
-            let mut traces = positions.iter().filter_map(|position| scope.trace_of(*position).cloned());
-            let trace = traces.next().unwrap_or_default();
-            let scope = Scope { trace, others: traces.collect(), deadline: scope.deadline };
-            Ok::<_, crate::kit::Fault>((*query, Arc::new(store::list(&self.0, &scope, query).await?)))
-        });
-        let pages: HashMap<&ListArticles, Arc<Page>> = try_join_all(pages).await?.into_iter().collect();
+        let pages: Vec<_> =
+            asking.into_iter().map(|(query, positions)| self.page(query, positions, scope).boxed()).collect();
+        let pages: HashMap<&ListArticles, Arc<Page>> =
+            stream::iter(pages).buffer_unordered(LISTS_AT_ONCE).try_collect().await?;
         let page = |query: &ListArticles| pages.get(query).cloned().ok_or(Refusal::NotFound);
         Ok(commands.iter().map(page).collect())
+    }
+}
+
+impl Lists {
+    /// One page, for those at these positions: its statement belongs to their traces, and to no others.
+    async fn page<'a>(
+        &self,
+        query: &'a ListArticles,
+        positions: Vec<usize>,
+        scope: &Scope,
+    ) -> Result<(&'a ListArticles, Arc<Page>), Fault> {
+        let mut traces = positions.iter().filter_map(|position| scope.trace_of(*position).cloned());
+        let trace = traces.next().unwrap_or_default();
+        let scope = Scope { trace, others: traces.collect(), deadline: scope.deadline };
+        Ok((query, Arc::new(store::list(&self.0, &scope, query).await?)))
     }
 }
 

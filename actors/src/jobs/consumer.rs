@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Shared;
 use super::message::Job;
-use super::pool::{PoolMessage, RunJob};
+use super::pool::{self, PoolMessage, RunJob};
 use super::store;
 use super::stream::{Entry, Keys};
 use crate::kit::retry::Backoff;
@@ -67,12 +67,31 @@ impl Consumer {
         self.beat().await?;
         keys.ensure_group(&self.shared.redis).await?;
         let mut connection = self.shared.redis.blocking().await?;
+        self.give_back(&keys, &mut connection, &consumer).await?;
         while !stopping.is_asked() {
             self.beat().await?;
             let Some(free) = self.free_hands(&mut stopping).await? else { break };
             let entries = read(&keys, &mut connection, &consumer, free.num_permits()).await?;
             self.hand_over(&keys, entries, free).await?;
         }
+        Ok(())
+    }
+
+    /// Has jobs sent again that an earlier round took from the stream and did not claim, for it failed or
+    /// crashed. Those that are under way are not touched: they do not wait any more.
+    async fn give_back(
+        &self,
+        keys: &Keys,
+        connection: &mut MultiplexedConnection,
+        consumer: &str,
+    ) -> Result<(), Fault> {
+        let taken = keys.taken(connection, consumer).await?;
+        let jobs: Vec<i64> = taken.iter().filter_map(|entry| entry.job).collect();
+        let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
+        store::unsend(&self.shared.postgres, &scope, &jobs).await?;
+        let places: Vec<String> = taken.into_iter().map(|entry| entry.place).collect();
+        keys.acknowledge(&self.shared.redis, &Trace::default(), &places).await?;
+        self.shared.wake.notify_one();
         Ok(())
     }
 
@@ -118,7 +137,7 @@ impl Consumer {
 
     fn start(&self, job: Job, place: String, hand: Option<OwnedSemaphorePermit>) {
         let (pool, shared) = (self.pool.clone(), Arc::clone(&self.shared));
-        let hold = shared.held.hold(job.id);
+        let hold = shared.held.hold(&job);
         let deadline = Instant::now() + self.shared.settings.attempt_within + GRACE;
         let caller = Caller { trace: Trace::from_traceparent(job.traceparent.as_deref()), deadline };
         tokio::spawn(async move {
@@ -126,10 +145,9 @@ impl Consumer {
                 tracing::warn!(job.id, job.attempt, %failure, "an attempt got no answer");
                 let scope = Scope::new(caller.trace.clone(), Instant::now() + ROUND_WITHIN);
                 // Should this fail too, the rescuer finds the job by its age.
-                if let Err(fault) =
-                    store::fail(&shared.postgres, &scope, &job, shared.boot, "got no answer", Some(Duration::ZERO))
-                        .await
-                {
+                let again = pool::again(&job, &shared.settings.backoff);
+                let failed = store::fail(&shared.postgres, &scope, &job, shared.boot, "got no answer", again).await;
+                if let Err(fault) = failed {
                     tracing::warn!(job.id, %fault, "an attempt without an answer could not be ended");
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use opentelemetry::KeyValue;
@@ -15,7 +15,7 @@ use super::store::{self, Failed};
 use super::stream::Keys;
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
-use crate::kit::retry::{Next, after_failure};
+use crate::kit::retry::{Backoff, Next, after_failure};
 use crate::kit::{Command, Failure, Scope, Trace, metrics};
 use crate::messages;
 
@@ -123,12 +123,7 @@ impl Executor {
         kind: &[KeyValue],
     ) -> Result<(), Failure<std::convert::Infallible>> {
         metrics::jobs().failed.add(1, kind);
-        let attempt = u32::try_from(job.attempt).unwrap_or(u32::MAX);
-        let limit = u32::try_from(job.max_attempts).unwrap_or(0);
-        let again = match after_failure(attempt, limit, &self.0.settings.backoff) {
-            Next::Again(wait) => Some(wait),
-            Next::GiveUp => None,
-        };
+        let again = again(job, &self.0.settings.backoff);
         let text: String = error.to_string().chars().filter(|c| *c != '\0').take(4000).collect();
         match store::fail(&self.0.postgres, scope, job, self.0.boot, &text, again).await? {
             Failed::Scheduled(due_ms) => {
@@ -156,5 +151,15 @@ impl Executor {
         if let Err(fault) = keys.acknowledge(&self.0.redis, trace, &[place]).await {
             tracing::debug!(%fault, "an entry could not be acknowledged");
         }
+    }
+}
+
+/// How long a failed attempt is held back; `None` when it was the last one.
+pub(super) fn again(job: &Job, backoff: &Backoff) -> Option<Duration> {
+    let attempt = u32::try_from(job.attempt).unwrap_or(u32::MAX);
+    let limit = u32::try_from(job.max_attempts).unwrap_or(0);
+    match after_failure(attempt, limit, backoff) {
+        Next::Again(wait) => Some(wait),
+        Next::GiveUp => None,
     }
 }

@@ -44,8 +44,8 @@ impl Routine for Rescuer {
 impl Rescuer {
     async fn rescue(&self, scope: &Scope, idle: Duration) -> Result<(), Fault> {
         let (postgres, dead_after) = (&self.0.postgres, self.0.settings.dead_after);
-        let held = self.0.held.ids();
-        let rescue = Rescue { dead_after, idle, worker: self.0.boot, held: &held };
+        let (jobs, attempts) = self.0.held.attempts();
+        let rescue = Rescue { dead_after, idle, worker: self.0.boot, held: (&jobs, &attempts) };
         let Rescued { dead, taken } = store::rescue(postgres, scope, rescue).await?;
         // The dead may have taken entries from the stream and not yet claimed their jobs: nobody knows which.
         let resent = if dead > 0 { store::resend(postgres, scope, dead_after, BATCH).await? } else { 0 };

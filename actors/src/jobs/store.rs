@@ -104,15 +104,22 @@ pub(super) struct Rescue<'a> {
     pub(super) idle: Duration,
     /// The process that asks.
     pub(super) worker: Uuid,
-    /// The jobs that it has in hand.
-    pub(super) held: &'a [i64],
+    /// The jobs that it has in hand, and the numbers of their attempts.
+    pub(super) held: (&'a [i64], &'a [i32]),
 }
 
 pub(super) async fn rescue(db: &Postgres, scope: &Scope, rescue: Rescue<'_>) -> Result<Rescued, Fault> {
     let (dead_after, idle) = (rescue.dead_after.as_secs_f64(), rescue.idle.as_secs_f64());
-    let rows = db.write(scope, sql!("jobs/rescue"), &[&dead_after, &idle, &rescue.worker, &rescue.held]).await?;
+    let rows = db
+        .write(scope, sql!("jobs/rescue"), &[&dead_after, &idle, &rescue.worker, &rescue.held.0, &rescue.held.1])
+        .await?;
     let (dead, taken) = rows.first().map_or((0, 0), |row| (row.get("dead"), row.get("taken")));
     Ok(Rescued { dead, taken })
+}
+
+/// Has jobs sent again that were taken from the stream and not begun.
+pub(super) async fn unsend(db: &Postgres, scope: &Scope, jobs: &[i64]) -> Result<(), Fault> {
+    db.write(scope, sql!("jobs/unsend"), &[&jobs]).await.map(drop)
 }
 
 /// How many jobs are to be sent again.
@@ -121,7 +128,7 @@ pub(super) async fn resend(db: &Postgres, scope: &Scope, after: Duration, limit:
 }
 
 pub(super) async fn count(db: &Postgres, scope: &Scope) -> Result<Counts, Fault> {
-    let rows = db.read(scope, sql!("jobs/count"), &[]).await?;
+    let rows = db.scan(scope, sql!("jobs/count"), &[]).await?;
     let mut counts: Counts =
         ["scheduled", "available", "running", "discarded"].map(|state| (state.to_owned(), 0)).into();
     counts.extend(rows.iter().map(|row| (row.get("state"), row.get("n"))));
@@ -152,7 +159,7 @@ pub async fn live_workers(db: &Postgres, scope: &Scope, window: Duration) -> Res
 
 pub(super) async fn list(db: &Postgres, scope: &Scope, list: &ListJobs) -> Result<Vec<JobView>, Fault> {
     let state = list.state.map(|state| state.as_str());
-    let rows = db.read(scope, sql!("jobs/list"), &[&state, &list.kind, &list.before, &list.limit]).await?;
+    let rows = db.scan(scope, sql!("jobs/list"), &[&state, &list.kind, &list.before, &list.limit]).await?;
     let view = |row: &Row| JobView {
         id: row.get("id"),
         kind: row.get("kind"),

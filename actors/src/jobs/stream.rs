@@ -79,9 +79,17 @@ impl Keys {
     ) -> redis::RedisResult<Vec<Entry>> {
         let millis = usize::try_from(patience.as_millis()).unwrap_or(usize::MAX).max(1);
         let options = StreamReadOptions::default().group(GROUP, consumer).count(count).block(millis);
-        let reply: Option<StreamReadReply> = connection.xread_options(&[&self.stream], &[">"], &options).await?;
-        let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
-        Ok(entries.map(|entry| Entry { job: entry.get(FIELD), place: entry.id }).collect())
+        Ok(entries(connection.xread_options(&[&self.stream], &[">"], &options).await?))
+    }
+
+    /// The entries that a consumer took and has not acknowledged.
+    pub(super) async fn taken(
+        &self,
+        connection: &mut redis::aio::MultiplexedConnection,
+        consumer: &str,
+    ) -> redis::RedisResult<Vec<Entry>> {
+        let options = StreamReadOptions::default().group(GROUP, consumer).count(MOVE_AT_ONCE);
+        Ok(entries(connection.xread_options(&[&self.stream], &["0"], &options).await?))
     }
 
     /// Takes over entries that a consumer took `idle` ago and never acknowledged; their jobs are rescued by
@@ -125,6 +133,11 @@ impl Keys {
         let (moved, next): (usize, i64) = redis.script(&Trace::default(), "EVALSHA", &invocation).await?;
         Ok((moved, u64::try_from(next).ok().map(Duration::from_millis)))
     }
+}
+
+fn entries(reply: Option<StreamReadReply>) -> Vec<Entry> {
+    let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
+    entries.map(|entry| Entry { job: entry.get(FIELD), place: entry.id }).collect()
 }
 
 /// The script that [`Keys::move_due`] runs.

@@ -31,7 +31,7 @@ pub trait Gather: Send + Sync + 'static {
     /// What it understands.
     type Command: Command;
     /// Serves `commands` (never none) with one statement and answers in their order. An error is every
-    /// command's; when it is [`Fault::Statement`], nothing took effect and each is tried on its own.
+    /// command's; when it is about values, nothing took effect and each is tried on its own.
     fn run(&self, commands: &[Self::Command], scope: &Scope) -> impl Future<Output = Answers<Self::Command>> + Send;
 }
 
@@ -174,7 +174,7 @@ impl<C: Command> Batch<C> {
     async fn run<G: Gather<Command = C>>(self, gather: Arc<G>, mut work: InFlight<Ask<C>>) {
         let answers: Vec<Answer<C>> = match gather.run(&self.commands, &self.scope).await {
             Ok(answers) => answers.into_iter().map(|answer| answer.map_err(Failure::Refused)).collect(),
-            Err(Fault::Statement { .. }) if self.commands.len() > 1 => one_by_one(&*gather, &self).await,
+            Err(fault) if fault.is_about_values() && self.commands.len() > 1 => one_by_one(&*gather, &self).await,
             Err(fault) => self.commands.iter().map(|_| Err(Failure::Fault(fault.clone()))).collect(),
         };
         let failed = answers.iter().filter(|answer| outcome_of::<C>(answer) == Outcome::Failed).count();
@@ -190,7 +190,11 @@ impl<C: Command> Batch<C> {
 
 async fn one_by_one<G: Gather>(gather: &G, batch: &Batch<G::Command>) -> Vec<Answer<G::Command>> {
     let mut answers = Vec::with_capacity(batch.commands.len());
-    for (command, span) in batch.commands.iter().zip(&batch.spans) {
+    for ((command, span), reply) in batch.commands.iter().zip(&batch.spans).zip(&batch.replies) {
+        if reply.is_closed() || Instant::now() >= batch.scope.deadline {
+            answers.push(Err(Fault::internal("nobody waits for the answer any more").into()));
+            continue;
+        }
         let scope = Scope::new(span.trace().clone(), batch.scope.deadline);
         let answer = match gather.run(std::slice::from_ref(command), &scope).await {
             Ok(mut answers) => match answers.pop() {

@@ -56,11 +56,24 @@ impl Fault {
         Self::Unavailable { dependency, detail: detail.to_string().into() }
     }
 
-    /// The constraint that a statement violated.
-    pub fn constraint(&self) -> Option<&str> {
+    /// PostgreSQL refused what the statement was given (classes 22, 23 and 54), so that another value may pass.
+    pub fn is_about_values(&self) -> bool {
+        let code = match self {
+            Self::Statement { source, .. } => source.code().map_or("", |code| code.code()),
+            _ => "",
+        };
+        ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+    }
+
+    /// PostgreSQL gave way to another transaction and undid the statement: the same again may pass.
+    pub fn is_about_timing(&self) -> bool {
+        use tokio_postgres::error::SqlState;
         match self {
-            Self::Statement { source, .. } => source.as_db_error()?.constraint(),
-            _ => None,
+            Self::Statement { source, .. } => {
+                let gave_way = [&SqlState::T_R_DEADLOCK_DETECTED, &SqlState::T_R_SERIALIZATION_FAILURE];
+                source.code().is_some_and(|code| gave_way.contains(&code))
+            }
+            _ => false,
         }
     }
 }

@@ -3,7 +3,9 @@
 //! Every statement is prepared once a connection, runs under a client span and is counted to each
 //! request it serves. Reads are tried once more when their connection went away, since a read changes
 //! nothing; a write whose connection went away has an unknown outcome and is reported as such.
-//! A statement's time is bounded on the server (`statement_timeout`), for dropping a future cancels nothing.
+//! A statement's time is bounded on the server (`statement_timeout`), for dropping a future cancels nothing,
+//! and by the deadline of those it is run for, for a server that is cut off keeps no limits. Reads that may
+//! take long have connections of their own: they hold up nobody but their like.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,9 +53,13 @@ impl Settings {
         statement_within: Duration,
     ) -> Result<Self, String> {
         let mut config: tokio_postgres::Config = url.parse().map_err(|_| "is not a PostgreSQL URL".to_owned())?;
-        let options =
-            format!("{} -c statement_timeout={}", config.get_options().unwrap_or(""), statement_within.as_millis());
-        config.options(options.trim()).connect_timeout(connect_within);
+        let millis = statement_within.as_millis();
+        let own = config.get_options().unwrap_or("").to_owned();
+        // A process that stops in the middle of a transaction must not keep its locks.
+        let limits = format!("-c statement_timeout={millis} -c idle_in_transaction_session_timeout={millis}");
+        config.options(format!("{own} {limits}").trim());
+        // A server that is cut off gives no sign: the network's own limits end such a connection.
+        config.connect_timeout(connect_within).tcp_user_timeout(statement_within).keepalives_idle(statement_within);
         if config.get_application_name().is_none() {
             config.application_name("callboard");
         }
@@ -65,6 +71,7 @@ impl Settings {
 #[derive(Clone)]
 pub struct Postgres {
     readers: Arc<Readers>,
+    scanners: Arc<Readers>,
     writers: Pool,
 }
 
@@ -88,12 +95,18 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(Fault::internal)?;
-        Ok(Self { readers: Arc::new(Readers::new(settings)), writers })
+        let readers = || Arc::new(Readers::new(settings));
+        Ok(Self { readers: readers(), scanners: readers(), writers })
     }
 
     /// The shared reading connections.
     pub fn readers(&self) -> &Arc<Readers> {
         &self.readers
+    }
+
+    /// The shared connections for reads that may take long.
+    pub fn scanners(&self) -> &Arc<Readers> {
+        &self.scanners
     }
 
     /// Connections for writes: in use, and open.
@@ -112,15 +125,24 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let run = Run::begin(scope, statement);
-        let mut result = self.readers.query(statement, params).await;
-        if matches!(result, Err(Fault::Unavailable { .. })) && Instant::now() < scope.deadline {
-            result = self.readers.query(statement, params).await;
-        }
-        run.end(result)
+        read(&self.readers, scope, statement, params).await
     }
 
-    /// Runs a statement that changes something, in a transaction of its own.
+    /// The same for a statement that may take long, on connections where it holds up only its like.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn scan(
+        &self,
+        scope: &Scope,
+        statement: &'static Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        read(&self.scanners, scope, statement, params).await
+    }
+
+    /// Runs a statement that changes something, in a transaction of its own. It is run once more when
+    /// PostgreSQL undid it in favor of another transaction.
     ///
     /// # Errors
     /// When PostgreSQL refuses it or cannot be reached; in the latter case the outcome is unknown.
@@ -131,12 +153,32 @@ impl Postgres {
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
         let run = Run::begin(scope, statement);
-        let result = async {
-            let client = self.writers.get().await.map_err(|error| lost(&error))?;
+        let mut result = self.write_once(scope, statement, params).await;
+        if result.as_ref().is_err_and(Fault::is_about_timing) {
+            result = self.write_once(scope, statement, params).await;
+        }
+        run.end(result)
+    }
+
+    async fn write_once(
+        &self,
+        scope: &Scope,
+        statement: &'static Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        let client = self.writers.get().await.map_err(|error| lost(&error))?;
+        let result = within(scope.deadline, async {
             let prepared = client.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
             client.query(&prepared, params).await.map_err(|e| classify(statement, e))
-        };
-        run.end(result.await)
+        });
+        match result.await {
+            Some(result) => result,
+            None => {
+                // The statement may be running still: nobody else shall wait behind it.
+                drop(deadpool_postgres::Object::take(client));
+                Err(late())
+            }
+        }
     }
 
     /// A connection of one's own, for a transaction of several statements (see [`Transaction`]).
@@ -181,11 +223,11 @@ impl Transaction<'_> {
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
         let run = Run::begin(scope, statement);
-        let result = async {
+        let result = within(scope.deadline, async {
             let prepared = self.0.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
             self.0.query(&prepared, params).await.map_err(|e| classify(statement, e))
-        };
-        run.end(result.await)
+        });
+        run.end(result.await.unwrap_or_else(|| Err(late())))
     }
 
     /// Makes it all true.
@@ -195,6 +237,32 @@ impl Transaction<'_> {
     pub async fn commit(self) -> Result<(), Fault> {
         self.0.commit().await.map_err(|error| lost(&error))
     }
+}
+
+/// Reads on shared connections, once more when the connection went away: a read changes nothing.
+async fn read(
+    readers: &Readers,
+    scope: &Scope,
+    statement: &'static Statement,
+    params: Params<'_>,
+) -> Result<Vec<Row>, Fault> {
+    let run = Run::begin(scope, statement);
+    let result = within(scope.deadline, async {
+        match readers.query(statement, params).await {
+            Err(Fault::Unavailable { .. }) => readers.query(statement, params).await,
+            result => result,
+        }
+    });
+    run.end(result.await.unwrap_or_else(|| Err(late())))
+}
+
+/// What `work` comes to, unless the deadline passes first.
+async fn within<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout_at(deadline.into(), work).await.ok()
+}
+
+fn late() -> Fault {
+    Fault::unavailable(Dependency::Postgres, "no answer before the deadline")
 }
 
 /// One run of a statement: its span, its count, its duration.

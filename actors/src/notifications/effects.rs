@@ -28,6 +28,11 @@ struct Followed {
     followed_id: i64,
 }
 
+#[derive(Deserialize)]
+struct FavoritesRecounted {
+    notification_id: i64,
+}
+
 /// What a job of this domain tells, and whom.
 #[derive(Clone, Copy)]
 pub(super) enum Tell {
@@ -37,10 +42,12 @@ pub(super) enum Tell {
     Author,
     /// Somebody, of a follower.
     Followed,
+    /// An author, of favorites, what is still true after one was taken back while it was being told.
+    Recounted,
 }
 
 impl Tell {
-    pub(super) const ALL: [Self; 3] = [Self::Followers, Self::Author, Self::Followed];
+    pub(super) const ALL: [Self; 4] = [Self::Followers, Self::Author, Self::Followed, Self::Recounted];
 
     async fn tell(self, job: &Job, tx: &Transaction<'_>, scope: &Scope) -> Result<(), JobError> {
         match self {
@@ -56,6 +63,10 @@ impl Tell {
                 let Followed { follower_id, followed_id } = args(job)?;
                 store::tell_followed(tx, scope, follower_id, followed_id).await?;
             }
+            Self::Recounted => {
+                let FavoritesRecounted { notification_id } = args(job)?;
+                store::recount(tx, scope, notification_id).await?;
+            }
         }
         Ok(())
     }
@@ -64,11 +75,11 @@ impl Tell {
 impl Effect for Tell {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Followers => Kind::ArticlePublished,
-            Self::Author => Kind::ArticleFavorited,
-            Self::Followed => Kind::Followed,
+            Self::Followers => Kind::ArticlePublished.as_str(),
+            Self::Author => Kind::ArticleFavorited.as_str(),
+            Self::Followed => Kind::Followed.as_str(),
+            Self::Recounted => "favorites_recounted",
         }
-        .as_str()
     }
 
     fn apply<'a>(

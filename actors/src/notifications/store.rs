@@ -47,6 +47,13 @@ pub(super) async fn tell_author(tx: &Transaction<'_>, scope: &Scope, article: i6
     tx.run(scope, sql!("notifications/tell_author"), &[&article, &user]).await.map(drop)
 }
 
+/// Brings a notification of favorites to what is still true of it.
+pub(super) async fn recount(tx: &Transaction<'_>, scope: &Scope, notification: i64) -> Result<(), Fault> {
+    // Two statements: the second one's snapshot has to be younger than the lock.
+    tx.run(scope, sql!("notifications/lock"), &[&notification]).await?;
+    tx.run(scope, sql!("notifications/recount"), &[&notification]).await.map(drop)
+}
+
 pub(super) async fn tell_followed(
     tx: &Transaction<'_>,
     scope: &Scope,

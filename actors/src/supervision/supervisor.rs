@@ -224,8 +224,9 @@ impl Supervisor {
         }
         let range = strategy::touched(self.spec.strategy, index, self.spec.children.len());
         self.stop(state, range.clone(), Status::Starting).await;
-        if let Some(first) = state.children.get_mut(range.start) {
-            first.ticket += 1;
+        // An older plan for any of them is void.
+        state.children.iter_mut().take(range.end).skip(range.start).for_each(|child| child.ticket += 1);
+        if let Some(first) = state.children.get(range.start) {
             let order = Order::Start { from: range.start, until: range.end, ticket: first.ticket };
             send_after(myself, backoff, order);
         }

@@ -1,7 +1,7 @@
 -- One page of the articles that match, newest first, with the number of all that match. Always at least
 -- one row, so that the number is there even when the page is empty.
 -- $1 words, $2 author, $3 who favorited, $4 who follows the author, $5 before this id, $6 limit, $7 offset, $8 viewer
-with matching as (
+with matching as not materialized (
     select a.id
     from articles a
     where ($1::text is null or a.search @@ websearch_to_tsquery('english', $1))

@@ -54,12 +54,31 @@ with wanted as (
     join removed r on r.notification_id = u.id
     group by u.id, u.count
 ), lowered as (
-    update notifications n set count = b.count - b.taken, updated_at = now()
+    update notifications n
+    set count = b.count - b.taken, updated_at = now(),
+        -- The notification names the last of those who still like the article.
+        actor_id = coalesce((
+            select f.user_id from favorites f
+            where f.notification_id = n.id
+              and not exists (select from removed r where r.article_id = f.article_id and r.user_id = f.user_id)
+            order by f.created_at desc, f.user_id
+            limit 1), n.actor_id)
     from taken_back b
     where n.id = b.id and b.count > b.taken
 ), withdrawn as (
     delete from notifications n using taken_back b
     where n.id = b.id and b.count <= b.taken
+), recounted as (
+    -- A notification that was made while this statement waited for its favorite is not visible to it: a job
+    -- counts again.
+    insert into jobs (kind, args, traceparent)
+    select distinct on (r.notification_id)
+           'favorites_recounted', jsonb_build_object('notification_id', r.notification_id), w.traceparent
+    from removed r
+    join target t on t.id = r.article_id
+    join wanted w on w.slug = t.slug and w.user_id = r.user_id
+    where r.notification_id is not null
+      and not exists (select from notifications n where n.id = r.notification_id)
 )
 select w.slug, w.user_id,
        r.user_id is not null or (w.favorited and n.user_id is null) as was_favorited,

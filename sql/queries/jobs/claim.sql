@@ -6,6 +6,8 @@ with due as (
       -- The stream's clock may run a little ahead of ours.
       and (state = 'available' or (state = 'scheduled' and run_at <= now() + interval '1 second'))
       and kind = any ($3)
+      -- One that is out of attempts is none to claim, whatever brought it here: it would fail them all.
+      and attempt < max_attempts
     order by id
     -- Not past locked rows: the relay that has just sent a job still holds it for a moment.
     for update

@@ -1,6 +1,6 @@
 -- Takes jobs away from processes that have not been seen for $1 seconds, from attempts that began $2 seconds
--- ago, longer than one may take, and from process $3 those that it claimed and does not hold ($4 are those it
--- does): its consumer ended in between. They are available again, or dead letters where that was their last
+-- ago, longer than one may take, and from process $3 those that it claimed and does not hold ($4 and $5 are the
+-- jobs and attempts that it does): its consumer ended in between. They are available again, or dead letters where that was their last
 -- attempt. Forgets the dead. One row: how many processes were dead, how many jobs taken.
 with dead as (
     delete from job_workers
@@ -13,7 +13,9 @@ with dead as (
       and (j.worker in (select id from dead) or not exists (select from job_workers w where w.id = j.worker)
            or j.started_at < now() - make_interval(secs => $2)
            -- A claim that has just committed may not have reached its process yet.
-           or (j.worker = $3 and j.id <> all ($4) and j.started_at < now() - interval '2 seconds'))
+           or (j.worker = $3 and j.started_at < now() - interval '2 seconds'
+               and not exists (select from unnest($4::bigint[], $5::int[]) as h (id, attempt)
+                               where h.id = j.id and h.attempt = j.attempt)))
     for update skip locked
 ), noted as (
     insert into job_errors (job_id, attempt, error)

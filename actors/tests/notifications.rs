@@ -1,0 +1,89 @@
+//! What is told of favorites that are taken back, also while they are being told.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support {
+    #![allow(dead_code)]
+    pub mod database;
+}
+
+use std::time::{Duration, Instant};
+
+use actors::System;
+use actors::articles::Slug;
+use actors::auth::UserId;
+use actors::favorites::message::SetFavorite;
+use actors::kit::{Caller, Trace};
+use support::database::{Database, connect, database};
+
+fn caller() -> Caller {
+    Caller { trace: Trace::default(), deadline: Instant::now() + Duration::from_secs(20) }
+}
+
+fn set(user: i64, favorited: bool) -> SetFavorite {
+    SetFavorite { slug: Slug::parse("an-article").unwrap(), user: UserId(user), favorited }
+}
+
+/// Users 1, 2 and 3; the first has written article 1.
+async fn people(db: &Database) {
+    let people = "insert into users (email, name, password_hash)
+                  select n || '@example.com', 'User ' || n, 'none' from generate_series(1, 3) n;
+                  insert into articles (author_id, slug, title, body) values (1, 'an-article', 'An article', 'x')";
+    db.client.batch_execute(people).await.unwrap();
+}
+
+/// Once every job has finished: the author's notifications, as who caused them and how many they stand for.
+async fn told(db: &Database) -> Vec<(i64, i64)> {
+    let settled = async {
+        let open = "select count(*) from jobs where state <> 'completed'";
+        while db.client.query_one(open, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), settled).await.expect("the jobs finish");
+    let rows = db.client.query("select actor_id, count from notifications order by id", &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+#[tokio::test]
+async fn a_favorite_taken_back_while_it_is_being_told_is_not_told() {
+    let mut db = database().await;
+    people(&db).await;
+    let with_jobs = db.settings.clone();
+    db.settings.jobs = None;
+    let (system, tree) = System::start(&db.settings).await.unwrap();
+    system.favorites.set(&caller(), set(2, true)).await.unwrap();
+    // The job's effect, up to just before its commit.
+    let mut teller = connect(&db.settings.postgres.config).await;
+    let telling = teller.transaction().await.unwrap();
+    let tell = include_str!("../../sql/queries/notifications/tell_author.sql");
+    telling.execute(tell, &[&1_i64, &2_i64]).await.unwrap();
+    telling.execute("update jobs set state = 'completed', finished_at = now()", &[]).await.unwrap();
+    let favorites = system.favorites.clone();
+    let taking_back = tokio::spawn(async move { favorites.set(&caller(), set(2, false)).await });
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while db.client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::task::yield_now().await;
+    }
+    telling.commit().await.unwrap();
+    taking_back.await.unwrap().unwrap();
+    tree.stop().await;
+    let (_system, tree) = System::start(&with_jobs).await.unwrap();
+    assert_eq!(told(&db).await, []);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_notification_names_somebody_whose_favorite_still_stands() {
+    let db = database().await;
+    people(&db).await;
+    let (system, tree) = System::start(&db.settings).await.unwrap();
+    system.favorites.set(&caller(), set(2, true)).await.unwrap();
+    assert_eq!(told(&db).await, [(2, 1)]);
+    system.favorites.set(&caller(), set(3, true)).await.unwrap();
+    assert_eq!(told(&db).await, [(3, 2)]);
+    system.favorites.set(&caller(), set(3, false)).await.unwrap();
+    assert_eq!(told(&db).await, [(2, 1)]);
+    system.favorites.set(&caller(), set(2, false)).await.unwrap();
+    assert_eq!(told(&db).await, []);
+    tree.stop().await;
+}
