@@ -39,6 +39,8 @@ pub struct Config {
 pub struct Limits {
     /// Connections to each listener.
     pub connections: usize,
+    /// What a client may take to send its first byte, and each request's head.
+    pub head_within: Duration,
     /// What a request may take in all.
     pub request_within: Duration,
     /// A request's body, in bytes.
@@ -183,6 +185,7 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
     fn limits(&mut self, cores: usize) -> Limits {
         Limits {
             connections: self.count("HTTP_MAX_CONNECTIONS", 10_000),
+            head_within: self.millis("HTTP_HEAD_TIMEOUT_MS", 10_000),
             request_within: self.millis("HTTP_REQUEST_TIMEOUT_MS", 10_000),
             body: self.count("HTTP_BODY_LIMIT", 1024 * 1024),
             mailbox: self.count("MAILBOX_CAPACITY", 1024),

@@ -21,8 +21,6 @@ use crate::app::App;
 use crate::observe;
 use crate::router::Router;
 
-/// How long a client may take to send its first byte, and each request's head.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// After an accept that failed, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -97,10 +95,11 @@ fn connection(
     let watcher = graceful.watcher();
     tokio::spawn(async move {
         let _permit = permit;
+        let head_within = app.config.limits.head_within;
         // The protocol is told by the first bytes, which hyper would wait for without end.
         let mut first = [0_u8; 1];
         let sent = tokio::select! {
-            sent = tokio::time::timeout(HEAD_WITHIN, stream.peek(&mut first)) => matches!(sent, Ok(Ok(1))),
+            sent = tokio::time::timeout(head_within, stream.peek(&mut first)) => matches!(sent, Ok(Ok(1))),
             // Who has sent nothing has nothing to be finished.
             _ = stop.wait_for(|stop| *stop) => false,
         };
@@ -115,7 +114,7 @@ fn connection(
             async move { Ok::<_, std::convert::Infallible>(observe::answer(app, &router, request).await) }
         });
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(64 * 1024);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(head_within).max_buf_size(64 * 1024);
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -124,7 +123,7 @@ fn connection(
         let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
         tokio::pin!(served);
         // While the first bytes may still become either protocol, hyper has no limit of its own.
-        let ended = match tokio::time::timeout(HEAD_WITHIN, &mut served).await {
+        let ended = match tokio::time::timeout(head_within, &mut served).await {
             Ok(ended) => ended,
             Err(_) if !asked.load(Ordering::Relaxed) => return,
             Err(_) => served.await,

@@ -188,6 +188,17 @@ async fn clients_that_send_half_of_something_are_cut_off_when_the_grace_period_i
 }
 
 #[tokio::test]
+async fn bytes_that_never_become_a_request_do_not_hold_a_connection() {
+    let stage = Stage::new().await;
+    let service = Service::run(&stage, &["serve", "--no-workers"], &[("HTTP_HEAD_TIMEOUT_MS", "300")]).await;
+    // Each may still become HTTP/1.1 or HTTP/2, or is HTTP/2 that asks for nothing.
+    for start in ["", "P", "PRI ", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /api/art", "GET / HTTP/1.1\r\nHost:"] {
+        raw::exchange(service.api.unwrap(), start.as_bytes()).await;
+    }
+    service.client().get("/api/articles").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_body_that_ends_early_changes_nothing_and_harms_nobody() {
     let stage = Stage::new().await;
     let service = Service::run(&stage, &["serve", "--no-workers"], &[("HTTP_REQUEST_TIMEOUT_MS", "2000")]).await;
