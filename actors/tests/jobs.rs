@@ -188,8 +188,9 @@ async fn a_job_that_is_out_of_attempts_holds_up_no_other() {
     let db = database().await;
     let spent = db.leave_job("trial", 2).await;
     db.client.execute("update jobs set attempt = 2 where id = $1", &[&spent]).await.unwrap();
-    let (_system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    // Both are there before anybody looks, so that they are claimed together.
     let other = db.leave_job("trial", 5).await;
+    let (_system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
     assert_eq!(db.finished(other).await.0, "completed");
     assert_eq!(effects(&db, spent).await, 0);
     tree.stop().await;
