@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
 use crate::error::{ApiError, Detail};
@@ -45,6 +45,21 @@ pub fn ok(value: &impl Serialize) -> Result<Response, ApiError> {
 pub fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
+    response
+}
+
+/// What our pages may do: run what stands in them and talk to the listener that they came from. Whatever a
+/// hole in them lets in can load nothing and send nothing elsewhere.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A page that holds all it needs.
+pub fn page(html: &'static str) -> Response {
+    let mut response = with_type(StatusCode::OK, "text/html; charset=utf-8", html);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    // A page of an older version would talk to this one.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 

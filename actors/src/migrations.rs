@@ -23,8 +23,9 @@ const LOCK_WITHIN: Duration = Duration::from_secs(60);
 pub async fn migrate(config: &Config) -> Result<Vec<String>, Fault> {
     let lost = |error: tokio_postgres::Error| Fault::unavailable(Dependency::Postgres, error);
     let mut config = config.clone();
-    // A migration may take longer than any request's statement.
-    config.options("");
+    // A migration may take longer than any request's statement. What is said last counts.
+    let own = config.get_options().unwrap_or("").to_owned();
+    config.options(format!("{own} -c statement_timeout=0 -c idle_in_transaction_session_timeout=0").trim());
     let (mut client, connection) = config.connect(NoTls).await.map_err(lost)?;
     let driver = tokio::spawn(connection);
     let lock = client.query_one("select pg_advisory_lock($1)", &[&LOCK]);

@@ -1,11 +1,10 @@
 //! The operators' page.
 
-use crate::api;
 use crate::error::ApiError;
 use crate::request::Request;
-use crate::response::Response;
+use crate::response::{self, Response};
 
 /// `GET /`: the page itself holds nothing secret; what it shows it fetches with the token.
 pub async fn page(_: Request) -> Result<Response, ApiError> {
-    Ok(api::page(include_str!("console.html")))
+    Ok(response::page(include_str!("console.html")))
 }

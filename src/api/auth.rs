@@ -1,11 +1,12 @@
 //! Registration, login, logout, refreshing.
 
 use actors::auth::{Email, Name, Password, SignedIn, TokenPair};
+use hyper::StatusCode;
 use serde::Serialize;
 
+use super::Message;
 use super::refusals::{BadCredentials, BadRefreshToken, BodyRefusals, EmailTaken, Failures, Unauthorized};
 use super::users::UserBody;
-use super::{CREATED, Message};
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -118,7 +119,7 @@ pub async fn register(mut request: Request) -> Result<Response, ApiError> {
     let password = fields.required("password", Password::parse);
     let (email, name, password) = fields.finish((email, name, password))?;
     let signed_in = request.app.system.auth.register(&request.caller, email, name, password).await?;
-    response::json(CREATED, &SignedInBody::from(signed_in))
+    response::json(StatusCode::CREATED, &SignedInBody::from(signed_in))
 }
 
 /// Sign in.

@@ -33,5 +33,5 @@ pub async fn openapi(_: Request) -> Result<Response, ApiError> {
     responses((status = 200, description = "The page.", body = String, content_type = "text/html"))
 )]
 pub async fn page(_: Request) -> Result<Response, ApiError> {
-    Ok(super::page(include_str!("docs.html")))
+    Ok(response::page(include_str!("docs.html")))
 }

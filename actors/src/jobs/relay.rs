@@ -18,7 +18,7 @@ use super::stream::Keys;
 use crate::kit::retry::Backoff;
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::trace::Span;
-use crate::kit::{Fault, Scope, Trace, metrics};
+use crate::kit::{Dependency, Fault, Scope, Trace, metrics};
 
 /// Jobs moved in one transaction.
 const BATCH: i64 = 500;
@@ -37,7 +37,10 @@ impl Routine for Relay {
         let keys = Keys::new(&self.0.settings.prefix);
         let mut failures = 0;
         while !stopping.is_asked() {
-            let pause = match self.move_unsent(&keys).await {
+            let round = tokio::time::timeout(ROUND_WITHIN, self.move_unsent(&keys)).await;
+            let round =
+                round.unwrap_or_else(|_| Err(Fault::unavailable(Dependency::Postgres, "a round took too long")));
+            let pause = match round {
                 Ok(moved) => {
                     failures = 0;
                     if moved < BATCH { SLOW_CLOCK } else { Duration::ZERO }

@@ -166,7 +166,7 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let client = self.writers.get().await.map_err(|error| lost(&error))?;
+        let client = self.writers.get().await?;
         let result = within(scope.deadline, async {
             let prepared = client.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
             client.query(&prepared, params).await.map_err(|e| classify(statement, e))
@@ -186,7 +186,7 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL cannot be reached, or all connections are in use for too long.
     pub async fn connection(&self) -> Result<Connection, Fault> {
-        self.writers.get().await.map(Connection).map_err(|error| lost(&error))
+        Ok(Connection(self.writers.get().await?))
     }
 
     /// Closes what is idle and refuses new writes.

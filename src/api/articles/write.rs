@@ -5,7 +5,6 @@ use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
 
 use super::{ArticleBody, respond, slug};
-use crate::api::CREATED;
 use crate::api::refusals::{ArticleNotFound, BodyRefusals, Failures, NotTheAuthor, Unauthorized};
 use crate::error::ApiError;
 use crate::request::Request;
@@ -73,7 +72,7 @@ pub async fn create(mut request: Request) -> Result<Response, ApiError> {
     };
     let create = CreateArticle { author, title, description, body };
     let view = request.app.system.articles.create(&request.caller, create).await?;
-    let mut response = respond(CREATED, &view, Some(author))?;
+    let mut response = respond(StatusCode::CREATED, &view, Some(author))?;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/articles/{}", view.article.slug)) {
         response.headers_mut().insert(LOCATION, location);
     }
