@@ -131,6 +131,7 @@ pub async fn serve(
         let _ = public.await;
     }
     stop_tree(tree, grace).await;
+    app.system.events().close();
     // Last, so that probes and operators are answered while everything else comes to its end.
     stop_admin.send_replace(true);
     let _ = admin.await;

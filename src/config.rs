@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use actors::auth::{self, Cost, Secret};
 use actors::kit::{postgres, redis};
+use actors::supervision::{ledger, watchdog};
+
+/// How often the watchdog looks at the actors.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Every setting.
 #[derive(Debug, Clone)]
@@ -63,6 +67,12 @@ pub struct Limits {
     pub access_lifetime: Duration,
     /// How long a session lasts at most.
     pub session_lifetime: Duration,
+    /// How long an actor's turn may take.
+    pub turn: Duration,
+    /// How long a message may be in hand while others wait.
+    pub hold: Duration,
+    /// How much of the restart ledger is kept.
+    pub ledger: ledger::Keep,
     /// Between saying that we are not ready and accepting nothing more.
     pub shutdown_delay: Duration,
     /// What requests and actors have to come to an end.
@@ -162,6 +172,12 @@ impl Config {
                 hands: self.postgres.writers,
                 batch: limits.batch,
             },
+            ledger: limits.ledger,
+            watchdog: watchdog::Limits {
+                tick: (limits.turn / 4).min(LOOK_EVERY),
+                turn: limits.turn,
+                hold: limits.hold,
+            },
             jobs: with_jobs.then(|| crate::app::job_settings(self)),
             room: limits.mailbox,
             batch: limits.batch,
@@ -183,10 +199,13 @@ struct Table<R> {
 
 impl<R: Fn(&str) -> Option<String>> Table<R> {
     fn limits(&mut self, cores: usize) -> Limits {
+        let request_within = self.millis("HTTP_REQUEST_TIMEOUT_MS", 10_000);
+        // Nobody waits for longer than a request may take: what is in hand for longer is stuck.
+        let hold = u64::try_from(request_within.as_millis()).unwrap_or(u64::MAX).saturating_add(2000);
         Limits {
             connections: self.count("HTTP_MAX_CONNECTIONS", 10_000),
             head_within: self.millis("HTTP_HEAD_TIMEOUT_MS", 10_000),
-            request_within: self.millis("HTTP_REQUEST_TIMEOUT_MS", 10_000),
+            request_within,
             body: self.count("HTTP_BODY_LIMIT", 1024 * 1024),
             mailbox: self.count("MAILBOX_CAPACITY", 1024),
             batch: self.count("BATCH_MAX", 128),
@@ -197,7 +216,13 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             job_backoff_cap: self.millis("JOB_BACKOFF_CAP_MS", 60_000),
             access_lifetime: self.seconds("ACCESS_TOKEN_SECONDS", 15 * 60),
             session_lifetime: self.seconds("SESSION_SECONDS", 30 * 24 * 3600),
-            shutdown_delay: self.millis("SHUTDOWN_DELAY_MS", 0),
+            turn: Duration::from_millis(self.number("ACTOR_TURN_MS", 3000, 40)),
+            hold: Duration::from_millis(self.number("ACTOR_HOLD_MS", hold, 1)),
+            ledger: ledger::Keep {
+                age: self.seconds("LEDGER_KEEP_SECONDS", 30 * 24 * 3600),
+                rows: self.count("LEDGER_KEEP_ROWS", 100_000),
+            },
+            shutdown_delay: self.millis("SHUTDOWN_DELAY_MS", 1000),
             shutdown_grace: self.millis("SHUTDOWN_GRACE_MS", 20_000),
         }
     }

@@ -91,6 +91,8 @@ impl<R: Into<ApiError>> From<Failure<R>> for ApiError {
                 tracing::warn!(actor.path = %path, "an actor died with a request in hand");
                 Self::unavailable("interrupted", "Interrupted; whether it took effect is unknown")
             }
+            // Logged, with the message's kind, by whoever asked.
+            Failure::Poison(_) => Self::internal(),
             Failure::TooLate(path) => {
                 tracing::warn!(actor.path = %path, "no answer before the deadline");
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", "It took too long")

@@ -3,13 +3,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actors::kit::trace::{Span, Tally, parse_traceparent};
 use actors::kit::{Caller, Trace};
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
-use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{CONNECTION, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Version};
 use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
@@ -35,7 +36,7 @@ pub async fn answer(app: Arc<App>, router: &Router, request: hyper::Request<Inco
     let found = router.find(head.uri.path());
     let observed = found.as_ref().is_none_or(|found| found.route.observed);
     let route = found.as_ref().map(|found| found.route.pattern);
-    let method = head.method.clone();
+    let (method, version) = (head.method.clone(), head.version);
     let id = request_id(&head);
     let tally = Arc::new(Tally::default());
     let remote = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parse_traceparent);
@@ -44,7 +45,7 @@ pub async fn answer(app: Arc<App>, router: &Router, request: hyper::Request<Inco
     let trace_id = trace.span_context().trace_id().to_string();
     let caller = Caller { trace: trace.clone(), deadline: started + app.config.limits.request_within };
     let active = instruments::active(known_method(&method));
-    let handled = AssertUnwindSafe(dispatch(app, head, body, found, caller)).catch_unwind();
+    let handled = AssertUnwindSafe(dispatch(Arc::clone(&app), head, body, found, caller)).catch_unwind();
     let answered = handled.with_context(trace.context().clone()).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
@@ -53,6 +54,10 @@ pub async fn answer(app: Arc<App>, router: &Router, request: hyper::Request<Inco
     };
     drop(active);
     decorate(&mut response, &id, &trace);
+    if version < Version::HTTP_2 && !app.ready.load(Ordering::Relaxed) {
+        // A stop has begun: the client goes elsewhere with its next request, before this connection is closed.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let completed =
         Completed { method: known_method(&method), route, status: response.status(), took: started.elapsed() };
     if let Some(span) = span {
@@ -161,7 +166,7 @@ fn without_body(response: Response) -> Response {
     if let Some(length) = body.size_hint().exact().filter(|_| head.status != StatusCode::NO_CONTENT) {
         head.headers.insert(hyper::header::CONTENT_LENGTH, HeaderValue::from(length));
     }
-    Response::from_parts(head, http_body_util::Full::default())
+    Response::from_parts(head, response::Body::Left(http_body_util::Full::default()))
 }
 
 /// The method for spans and metrics, whose values have to be few.

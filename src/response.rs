@@ -1,19 +1,26 @@
-//! Responses: JSON, errors, empty ones, pages.
+//! Responses: JSON, errors, empty ones, pages, streams of events.
+
+use std::convert::Infallible;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
+use http_body_util::{Either, Full, StreamBody};
 use hyper::StatusCode;
+use hyper::body::Frame;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
 use crate::error::{ApiError, Detail};
 
 /// What goes out.
-pub type Response = hyper::Response<Full<Bytes>>;
+pub type Response = hyper::Response<Body>;
+
+/// A body that is there as a whole, or comes bit by bit.
+pub type Body = Either<Full<Bytes>, StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>>;
 
 /// A response of any type.
 pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
@@ -43,7 +50,7 @@ pub fn ok(value: &impl Serialize) -> Result<Response, ApiError> {
 
 /// A response without a body.
 pub fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = status;
     response
 }
@@ -60,6 +67,17 @@ pub fn page(html: &'static str) -> Response {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     // A page of an older version would talk to this one.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// Server-sent events, as they come. Nothing on the way is to keep or to gather them.
+pub fn event_stream(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let frames = chunks.map(|chunk| Ok(Frame::data(chunk))).boxed();
+    let mut response = Response::new(Either::Right(StreamBody::new(frames)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 

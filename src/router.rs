@@ -80,7 +80,9 @@ pub fn admin() -> Result<Router, matchit::InsertError> {
         quiet "/readyz" => { GET: admin::probes::readyz }
         quiet "/metrics" => { GET: admin::metrics::metrics }
         quiet "/actors" => { GET: admin::actors::tree }
-        observed "/actors/{*path}" => { POST: admin::actors::crash }
+        observed "/actors/restarts" => { GET: admin::restarts::list }
+        quiet "/actors/events" => { GET: admin::events::follow }
+        observed "/actors/{*path}" => { POST: admin::actors::inject }
         quiet "/jobs" => { GET: admin::jobs::list }
         observed "/jobs/{id}/retry" => { POST: admin::jobs::retry }
         quiet "/" => { GET: admin::console::page }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -23,6 +24,9 @@ use crate::router::Router;
 
 /// After an accept that failed, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a connection that has sent nothing yet is waited for when we stop.
+const FIRST_BYTE_AT_STOP: Duration = Duration::from_millis(250);
 
 /// A bound address that is not yet served.
 pub struct Listener {
@@ -68,6 +72,10 @@ impl Listener {
                 }
             }
         }
+        // Who was let in by the kernel while we were told to stop is not turned away.
+        while let Some(Ok((stream, permit))) = accept(&self.socket, &room).now_or_never() {
+            connection(stream, permit, Arc::clone(&app), Arc::clone(&router), &graceful, stop.clone());
+        }
         drop(self.socket);
         if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
             tracing::warn!("connections were cut off: the grace period is over");
@@ -96,12 +104,17 @@ fn connection(
     tokio::spawn(async move {
         let _permit = permit;
         let head_within = app.config.limits.head_within;
-        // The protocol is told by the first bytes, which hyper would wait for without end.
+        // The protocol is told by the first bytes, which hyper would wait for without end. When we stop, who has
+        // just connected may have something on its way still.
         let mut first = [0_u8; 1];
+        let stopping = async {
+            // The sender lives as long as the process serves.
+            let _ = stop.wait_for(|stop| *stop).await;
+            tokio::time::sleep(FIRST_BYTE_AT_STOP).await;
+        };
         let sent = tokio::select! {
             sent = tokio::time::timeout(head_within, stream.peek(&mut first)) => matches!(sent, Ok(Ok(1))),
-            // Who has sent nothing has nothing to be finished.
-            _ = stop.wait_for(|stop| *stop) => false,
+            () = stopping => false,
         };
         if !sent {
             return;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 use support::{Service, Stage, User, eventually};
+use tokio_postgres::Row;
 
 fn find<'a>(node: &'a Value, path: &str) -> Option<&'a Value> {
     if node["path"] == path {
@@ -86,12 +87,14 @@ async fn every_actor_comes_back_after_a_crash_and_the_service_goes_on() {
     }
     assert_eq!(node(&service, "root").await["restarts"]["in_window"], 0, "no supervisor had to give up");
     let written = eventually("every restart is in the ledger", async || {
-        let rows = stage.query("select path, exit_kind, node, message from actor_restarts order by id", &[]).await;
-        (rows.len() >= paths.len()).then_some(rows)
+        let rows = stage.query("select * from actor_restarts order by id", &[]).await;
+        let own = rows.iter().filter(|row| row.get::<_, &str>("reason") == "crashed").count();
+        (own >= paths.len()).then_some(rows)
     })
     .await;
     for path in &paths {
-        let row = written.iter().find(|row| row.get::<_, &str>("path") == path);
+        let own = |row: &&Row| row.get::<_, &str>("path") == path && row.get::<_, &str>("reason") == "crashed";
+        let row = written.iter().find(own);
         let row = row.unwrap_or_else(|| panic!("{path} is not in the ledger"));
         assert_eq!(row.get::<_, &str>("exit_kind"), "panic", "{path}");
         assert!(row.get::<_, &str>("message").contains("fault injection"), "{path}");

@@ -3,13 +3,13 @@
 //!
 //! ```text
 //! root            one_for_one, 3 in 60 s
-//! ├─ ledger       writer: restarts to PostgreSQL
+//! ├─ ledger       writer · reader: restarts to PostgreSQL and back
 //! ├─ postgres     readers · scanners: the reading connections
 //! ├─ auth         passwords · accounts · users · sessions
 //! ├─ articles     by_slug · lists · creator · editors
 //! ├─ favorites    shards by article
 //! ├─ notifications inbox
-//! ├─ operators    health · jobs: what is asked about them
+//! ├─ operators    health · jobs: what is asked about them · watchdog: who makes no progress
 //! └─ jobs         rest_for_one: pool → consumer → relay → listener → scheduler → rescuer → reconciler
 //! ```
 //!
@@ -27,12 +27,16 @@ use crate::favorites::Favorites;
 use crate::health::Health;
 use crate::jobs::{self, Effect, Jobs};
 use crate::kit::Fault;
+use crate::kit::nudge::{Injected, Nudge};
 use crate::kit::postgres::{self, Postgres};
 use crate::kit::readers::Keeper;
 use crate::kit::redis::{self, Redis};
 use crate::notifications::Notifications;
+use crate::supervision::events::Events;
 use crate::supervision::intensity::Intensity;
-use crate::supervision::ledger::{Observer, ledger};
+use crate::supervision::ledger::{self, Ledger};
+use crate::supervision::observer::Observer;
+use crate::supervision::watchdog::{self, Pulse, Watchdog};
 use crate::supervision::{ChildSpec, Node, Root, Snapshot, Strategy, SupervisorSpec, child, start_root};
 
 /// The root gives up early: what it cannot mend, a fresh process may.
@@ -51,6 +55,10 @@ pub struct Settings {
     pub redis: redis::Url,
     /// Of the auth domain.
     pub auth: auth::Settings,
+    /// How much of the restart ledger is kept.
+    pub ledger: ledger::Keep,
+    /// When an actor is taken for stuck.
+    pub watchdog: watchdog::Limits,
     /// How jobs are executed; `None` in a process that executes none.
     pub jobs: Option<jobs::Settings>,
     /// Messages that may wait at each actor.
@@ -73,6 +81,9 @@ pub struct System {
     pub health: Health,
     /// What operators ask about jobs.
     pub jobs: Jobs,
+    /// Which actors were started again, and why.
+    pub ledger: Ledger,
+    pulse: Pulse,
     postgres: Postgres,
     observer: Observer,
     node: Arc<Node>,
@@ -102,7 +113,9 @@ impl System {
         let postgres = Postgres::new(&settings.postgres)?;
         let redis = || Redis::new(&settings.redis);
         let (room, batch) = (settings.room, settings.batch);
-        let (observer, ledger) = ledger(&settings.node, postgres.clone());
+        let (ledger, observer, ledger_actors) = Ledger::new(&settings.node, &postgres, settings.ledger, room);
+        let (watchdog, pulse) = Watchdog::new(settings.watchdog, observer.clone());
+        let watched = watchdog.root();
         let (auth, auth_actors) = Auth::new(&settings.auth, &postgres)?;
         let (articles, article_actors) = Articles::new(&postgres, room, batch);
         let (favorites, favorite_actors) = Favorites::new(&postgres, room, batch);
@@ -114,13 +127,17 @@ impl System {
             child::routine("scanners", Arc::new(Keeper(Arc::clone(postgres.scanners())))),
         ];
         let mut children = vec![
-            domain("ledger", Strategy::OneForOne, vec![child::routine("writer", Arc::new(ledger))]),
+            domain("ledger", Strategy::OneForOne, ledger_actors),
             domain("postgres", Strategy::OneForOne, keepers),
             domain("auth", Strategy::OneForOne, auth_actors),
             domain("articles", Strategy::OneForOne, article_actors),
             domain("favorites", Strategy::OneForOne, favorite_actors),
             domain("notifications", Strategy::OneForOne, notification_actors),
-            domain("operators", Strategy::OneForOne, vec![health_actor, desk]),
+            domain(
+                "operators",
+                Strategy::OneForOne,
+                vec![health_actor, desk, child::routine("watchdog", Arc::new(watchdog))],
+            ),
         ];
         let job_actors = match &settings.jobs {
             Some(settings) => {
@@ -133,8 +150,12 @@ impl System {
         let spec = SupervisorSpec { strategy: Strategy::OneForOne, intensity: ROOT, children };
         let root = start_root(spec, observer.clone()).await?;
         let node = Arc::clone(root.node());
+        // Nobody else puts anything there.
+        let _ = watched.set(Arc::downgrade(&node));
         let tree = Tree { root, postgres: postgres.clone() };
-        Ok((Self { auth, articles, favorites, notifications, health, jobs, postgres, observer, node }, tree))
+        let system =
+            Self { auth, articles, favorites, notifications, health, jobs, ledger, pulse, postgres, observer, node };
+        Ok((system, tree))
     }
 
     /// The tree as it is now. Asks no actor.
@@ -142,9 +163,19 @@ impl System {
         self.node.snapshot()
     }
 
-    /// Makes the actor at `path` panic on its next turn; `false` when there is none, or it is not there now.
-    pub fn crash(&self, path: &str) -> bool {
-        self.node.find(path).is_some_and(|node| node.crash())
+    /// Has the actor at `path` fail on its next turn; `false` when there is none, or it is not there now.
+    pub fn inject(&self, path: &str, fault: Injected) -> bool {
+        self.node.find(path).is_some_and(|node| node.nudge(Nudge::Fault(fault)))
+    }
+
+    /// What happens in the tree, as it happens.
+    pub fn events(&self) -> &Events {
+        self.observer.events()
+    }
+
+    /// The actors that make no progress and could not be started anew: with any of them the process is not well.
+    pub fn stuck(&self) -> Vec<Arc<str>> {
+        self.pulse.stuck()
     }
 
     /// Reading connections that are open, writing ones in use, writing ones open.
@@ -153,7 +184,7 @@ impl System {
         (self.postgres.readers().connected() + self.postgres.scanners().connected(), in_use, open)
     }
 
-    /// Restarts that did not fit into the ledger's buffer.
+    /// Restarts that will never be in the ledger.
     pub fn restarts_dropped(&self) -> u64 {
         self.observer.dropped()
     }

@@ -87,7 +87,7 @@ async fn a_panic_while_working_costs_one_message_and_not_the_actor() {
     let other = tokio::spawn(async move { endpoint.ask(&caller(), Write(Behaviour::WaitAtGate)).await });
     begins(&mut played.begun).await;
     let panicked = played.endpoint.ask(&caller(), Write(Behaviour::Panic)).await;
-    assert!(matches!(panicked, Err(Failure::Died(_))), "{panicked:?}");
+    assert!(matches!(panicked, Err(Failure::Poison(_))), "{panicked:?}");
     played.gate.add_permits(1);
     assert!(other.await.unwrap().is_ok());
     let seen = played.root.node().snapshot();

@@ -12,10 +12,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use actors::System;
 use actors::jobs::{Effect, Job, JobError};
 use actors::kit::Scope;
+use actors::kit::nudge::Injected;
 use actors::kit::postgres::Transaction;
-use actors::sql;
+use actors::kit::sql::Statement;
 use futures_util::future::BoxFuture;
 use support::database::database;
+
+static LEAVE_A_ROW: Statement = Statement::new("trials/leave", "insert into trials (job) values ($1)");
 
 /// How an effect behaves in its attempts, counted from 1.
 type Behave = fn(i32) -> Result<(), JobError>;
@@ -40,16 +43,7 @@ impl Effect for Trial {
         Box::pin(async move {
             self.attempts.fetch_add(1, Ordering::Relaxed);
             // Any statement with a visible effect will do: this one leaves a row for each run that commits.
-            let (node, at) = ("trial".to_owned(), time::OffsetDateTime::now_utc());
-            let text = vec![format!("job {}", job.id)];
-            let number = vec![1_i64];
-            let kind = vec!["normal".to_owned()];
-            tx.run(
-                scope,
-                sql!("supervision/record_restarts"),
-                &[&node, &text, &kind, &text, &number, &number, &number, &number, &number, &number, &vec![at]],
-            )
-            .await?;
+            tx.run(scope, &LEAVE_A_ROW, &[&job.id]).await?;
             (self.behave)(job.attempt)
         })
     }
@@ -60,8 +54,7 @@ fn trial(behave: Behave) -> Arc<Trial> {
 }
 
 async fn effects(db: &support::database::Database, job: i64) -> i64 {
-    let path = format!("job {job}");
-    db.client.query_one("select count(*) from actor_restarts where path = $1", &[&path]).await.unwrap().get(0)
+    db.client.query_one("select count(*) from trials where job = $1", &[&job]).await.unwrap().get(0)
 }
 
 #[tokio::test]
@@ -203,7 +196,7 @@ async fn a_crash_of_any_job_actor_loses_no_job() {
         for _ in 0..5 {
             jobs.push(db.leave_job("trial", 5).await);
         }
-        system.crash(&format!("root/jobs/{actor}"));
+        system.inject(&format!("root/jobs/{actor}"), Injected::Crash);
         for _ in 0..5 {
             jobs.push(db.leave_job("trial", 5).await);
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use actors::System;
 use actors::articles::Slug;
 use actors::auth::UserId;
-use actors::favorites::message::SetFavorite;
+use actors::favorites::message::{AddFavorite, RemoveFavorite};
 use actors::kit::{Caller, Trace};
 use support::database::{Database, connect, database};
 
@@ -19,8 +19,12 @@ fn caller() -> Caller {
     Caller { trace: Trace::default(), deadline: Instant::now() + Duration::from_secs(20) }
 }
 
-fn set(user: i64, favorited: bool) -> SetFavorite {
-    SetFavorite { slug: Slug::parse("an-article").unwrap(), user: UserId(user), favorited }
+fn add(user: i64) -> AddFavorite {
+    AddFavorite { slug: Slug::parse("an-article").unwrap(), user: UserId(user) }
+}
+
+fn remove(user: i64) -> RemoveFavorite {
+    RemoveFavorite { slug: Slug::parse("an-article").unwrap(), user: UserId(user) }
 }
 
 /// Users 1, 2 and 3; the first has written article 1.
@@ -51,7 +55,7 @@ async fn a_favorite_taken_back_while_it_is_being_told_is_not_told() {
     let with_jobs = db.settings.clone();
     db.settings.jobs = None;
     let (system, tree) = System::start(&db.settings).await.unwrap();
-    system.favorites.set(&caller(), set(2, true)).await.unwrap();
+    system.favorites.add(&caller(), add(2)).await.unwrap();
     // The job's effect, up to just before its commit.
     let mut teller = connect(&db.settings.postgres.config).await;
     let telling = teller.transaction().await.unwrap();
@@ -59,7 +63,7 @@ async fn a_favorite_taken_back_while_it_is_being_told_is_not_told() {
     telling.execute(tell, &[&1_i64, &2_i64]).await.unwrap();
     telling.execute("update jobs set state = 'completed', finished_at = now()", &[]).await.unwrap();
     let favorites = system.favorites.clone();
-    let taking_back = tokio::spawn(async move { favorites.set(&caller(), set(2, false)).await });
+    let taking_back = tokio::spawn(async move { favorites.remove(&caller(), remove(2)).await });
     let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     while db.client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
         tokio::task::yield_now().await;
@@ -77,13 +81,13 @@ async fn a_notification_names_somebody_whose_favorite_still_stands() {
     let db = database().await;
     people(&db).await;
     let (system, tree) = System::start(&db.settings).await.unwrap();
-    system.favorites.set(&caller(), set(2, true)).await.unwrap();
+    system.favorites.add(&caller(), add(2)).await.unwrap();
     assert_eq!(told(&db).await, [(2, 1)]);
-    system.favorites.set(&caller(), set(3, true)).await.unwrap();
+    system.favorites.add(&caller(), add(3)).await.unwrap();
     assert_eq!(told(&db).await, [(3, 2)]);
-    system.favorites.set(&caller(), set(3, false)).await.unwrap();
+    system.favorites.remove(&caller(), remove(3)).await.unwrap();
     assert_eq!(told(&db).await, [(2, 1)]);
-    system.favorites.set(&caller(), set(2, false)).await.unwrap();
+    system.favorites.remove(&caller(), remove(2)).await.unwrap();
     assert_eq!(told(&db).await, []);
     tree.stop().await;
 }

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use actors::kit::routine::{Routine, Stopping};
 use actors::kit::{Endpoint, Fault};
 use actors::supervision::intensity::Intensity;
+use actors::supervision::observer::Restarted;
+use actors::supervision::spec::Body;
 use actors::supervision::strategy::ExitKind;
-use actors::supervision::{ChildSpec, Restart, Root, Strategy, SupervisorSpec, child};
+use actors::supervision::{ChildSpec, Restart, Strategy, SupervisorSpec, child};
 use support::*;
 use tokio::sync::mpsc;
 
@@ -64,8 +66,15 @@ async fn hear_all(told: &mut Told, count: usize) -> Vec<(&'static str, &'static 
     heard
 }
 
-fn crash(root: &Root, path: &str) {
-    assert!(root.node().find(path).unwrap().crash(), "{path} is not there");
+/// The next restarts by path, and why they were. Which of several at once is told first is left open.
+async fn reported(restarts: &mut mpsc::Receiver<Arc<Restarted>>, count: usize) -> Vec<(&'static str, &'static str)> {
+    let mut reported = Vec::new();
+    for _ in 0..count {
+        let restart = next(restarts).await;
+        reported.push((&*restart.path.to_string().leak(), restart.reason.as_str()));
+    }
+    reported.sort_unstable();
+    reported
 }
 
 #[tokio::test]
@@ -97,7 +106,7 @@ async fn rest_for_one_restarts_those_started_after_it_as_well() {
     let (root, mut restarts) = tree(Strategy::RestForOne, 10, children).await;
     hear_all(&mut told, 3).await;
     crash(&root, "root/b");
-    assert_eq!(&*next(&mut restarts).await.path, "root/b");
+    assert_eq!(reported(&mut restarts, 2).await, [("root/b", "crashed"), ("root/c", "sibling_ended")]);
     assert_eq!(hear(&mut told).await, ("c", "stop"));
     let mut started = hear_all(&mut told, 2).await;
     started.sort_unstable();
@@ -112,7 +121,8 @@ async fn one_for_all_restarts_everybody() {
     let (root, mut restarts) = tree(Strategy::OneForAll, 10, children).await;
     hear_all(&mut told, 3).await;
     crash(&root, "root/b");
-    next(&mut restarts).await;
+    let all = [("root/a", "sibling_ended"), ("root/b", "crashed"), ("root/c", "sibling_ended")];
+    assert_eq!(reported(&mut restarts, 3).await, all);
     assert_eq!(hear_all(&mut told, 2).await, [("c", "stop"), ("a", "stop")]);
     let mut started = hear_all(&mut told, 3).await;
     started.sort_unstable();
@@ -140,7 +150,7 @@ async fn a_temporary_child_does_not_come_back_with_its_siblings_either() {
     let (root, mut restarts) = tree(Strategy::RestForOne, 10, children).await;
     hear_all(&mut told, 2).await;
     crash(&root, "root/a");
-    assert_eq!(&*next(&mut restarts).await.path, "root/a");
+    assert_eq!(reported(&mut restarts, 2).await, [("root/a", "crashed"), ("root/b", "sibling_ended")]);
     crash(&root, "root/b");
     assert_eq!(&*next(&mut restarts).await.path, "root/b");
     assert_eq!(at(&root.node().snapshot(), "root/x").incarnation, 1);
@@ -152,11 +162,14 @@ async fn more_restarts_than_the_intensity_allows_end_the_supervisor_and_the_pare
     let intensity = Intensity { max: 2, period: std::time::Duration::from_secs(60) };
     let inner = SupervisorSpec { strategy: Strategy::OneForOne, intensity, children };
     let (root, mut restarts) = tree(Strategy::OneForOne, 10, vec![ChildSpec::supervisor("inner", inner)]).await;
-    for expected in ["root/inner/a", "root/inner/a", "root/inner"] {
+    for _ in 0..2 {
         hear(&mut told).await;
         crash(&root, "root/inner/a");
-        assert_eq!(&*next(&mut restarts).await.path, expected);
+        assert_eq!(reported(&mut restarts, 1).await, [("root/inner/a", "crashed")]);
     }
+    hear(&mut told).await;
+    crash(&root, "root/inner/a");
+    assert_eq!(reported(&mut restarts, 2).await, [("root/inner", "crashed"), ("root/inner/a", "supervisor_ended")]);
     hear(&mut told).await;
     let seen = root.node().snapshot();
     assert_eq!(at(&seen, "root/inner").restarts, 1);
@@ -199,8 +212,85 @@ async fn a_loop_that_ends_unasked_is_restarted() {
     let (_root, mut restarts) = tree(Strategy::OneForOne, 10, vec![child::routine("a", Arc::new(looper))]).await;
     hear(&mut hear_told).await;
     end.notify_one();
-    assert_eq!(next(&mut restarts).await.exit_kind, ExitKind::Error);
+    let restart = next(&mut restarts).await;
+    assert_eq!((restart.exit_kind, restart.exit_kind.as_str()), (ExitKind::Normal, "error"));
     hear(&mut hear_told).await;
+}
+
+#[tokio::test]
+async fn a_transient_child_comes_back_from_a_crash_and_not_from_a_calm_end() {
+    let (told, mut hear_told) = mpsc::unbounded_channel();
+    let end = Arc::new(tokio::sync::Notify::new());
+    let looper = Looper { name: "a", told, end: Some(Arc::clone(&end)), fails: Arc::default() };
+    let children = vec![child::routine("a", Arc::new(looper)).with_restart(Restart::Transient)];
+    let (root, mut restarts) = tree(Strategy::OneForOne, 10, children).await;
+    hear(&mut hear_told).await;
+    crash(&root, "root/a");
+    assert_eq!(next(&mut restarts).await.exit_kind, ExitKind::Panic);
+    hear(&mut hear_told).await;
+    end.notify_one();
+    while at(&root.node().snapshot(), "root/a").status.as_str() != "stopped" {
+        tokio::task::yield_now().await;
+    }
+    root.stop().await;
+    assert!(restarts.recv().await.is_none(), "it was started again");
+}
+
+#[tokio::test]
+async fn a_start_that_fails_counts_like_a_crash_and_ends_the_supervisor_when_it_goes_on() {
+    let failing = |failures: u32| {
+        let (mut children, told) = loopers(&["a"]);
+        let spec = children.remove(0);
+        let Body::Actor { start, counters } = spec.body else { unreachable!() };
+        let left = AtomicU32::new(failures);
+        let start = move |supervisor| match left.try_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+        {
+            Ok(_) => Box::pin(async { Err("told to fail".to_owned()) }) as _,
+            Err(_) => start(supervisor),
+        };
+        (ChildSpec { body: Body::Actor { start: Box::new(start), counters }, ..spec }, told)
+    };
+    let (child, mut told) = failing(2);
+    let (root, mut restarts) = tree(Strategy::OneForOne, 2, vec![child]).await;
+    hear(&mut told).await;
+    let restart = next(&mut restarts).await;
+    assert_eq!((restart.reason.as_str(), restart.exit_kind, restart.budget.used), ("start_failed", ExitKind::Error, 2));
+    root.stop().await;
+    let (child, _told) = failing(u32::MAX);
+    let (mut root, _restarts) = tree(Strategy::OneForOne, 2, vec![child]).await;
+    tokio::time::timeout(GENEROUS, root.ended()).await.expect("it gives up");
+}
+
+/// A loop that does not listen, and tells when it is taken away.
+struct Stubborn(mpsc::UnboundedSender<&'static str>);
+
+impl Routine for Stubborn {
+    async fn run(&self, _: Stopping) -> Result<(), Fault> {
+        struct Told(mpsc::UnboundedSender<&'static str>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.send("taken away").ok();
+            }
+        }
+        let _told = Told(self.0.clone());
+        self.0.send("runs").ok();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_stop_in_time_is_killed_and_holds_nobody_up() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (mut children, mut others) = loopers(&["a"]);
+    let mut stubborn = child::routine("stubborn", Arc::new(Stubborn(tell)));
+    stubborn.stop_within = std::time::Duration::from_millis(50);
+    children.push(stubborn);
+    let (root, _restarts) = tree(Strategy::OneForOne, 10, children).await;
+    hear(&mut others).await;
+    assert_eq!(begins(&mut told).await, "runs");
+    tokio::time::timeout(GENEROUS, root.stop()).await.expect("it stops");
+    assert_eq!(begins(&mut told).await, "taken away");
+    assert_eq!(hear(&mut others).await, ("a", "stop"));
 }
 
 #[tokio::test]
@@ -211,7 +301,10 @@ async fn a_supervisor_that_crashes_comes_back_with_its_children() {
     let (root, mut restarts) = tree(Strategy::OneForOne, 10, vec![ChildSpec::supervisor("inner", inner)]).await;
     hear_all(&mut told, 2).await;
     crash(&root, "root/inner");
-    assert_eq!(&*next(&mut restarts).await.path, "root/inner");
+    let all = [("root/inner", "crashed"), ("root/inner/a", "supervisor_ended"), ("root/inner/b", "supervisor_ended")];
+    assert_eq!(reported(&mut restarts, 3).await, all);
+    let seen = root.node().snapshot();
+    assert_eq!((at(&seen, "root/inner").restarts, at(&seen, "root/inner/b").restarts), (1, 1));
     assert_eq!(hear_all(&mut told, 2).await.iter().filter(|(_, word)| *word == "start").count(), 2);
     crash(&root, "root/inner/a");
     assert_eq!(&*next(&mut restarts).await.path, "root/inner/a");

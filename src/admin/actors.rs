@@ -1,5 +1,6 @@
 //! The supervision tree, and faults injected into it.
 
+use actors::kit::nudge::Injected;
 use actors::supervision::Snapshot;
 use hyper::StatusCode;
 use serde::Serialize;
@@ -27,6 +28,8 @@ struct Node {
     #[serde(with = "time::serde::rfc3339::option")]
     started_at: Option<OffsetDateTime>,
     incarnation: u64,
+    /// It lives and makes no progress.
+    stalled: bool,
     #[serde(flatten)]
     mailbox: Option<Mailbox>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -72,6 +75,7 @@ impl From<Snapshot> for Node {
             },
             started_at: seen.started_at,
             incarnation: seen.incarnation,
+            stalled: seen.stalled,
             mailbox: seen.mailbox.map(|[mailbox_depth, in_flight, handled_total, failed_total]| Mailbox {
                 mailbox_depth,
                 in_flight,
@@ -89,18 +93,20 @@ pub async fn tree(request: Request) -> Result<Response, ApiError> {
     response::ok(&Tree { node: &request.app.config.node, root: request.app.system.tree().into() })
 }
 
-/// `POST /actors/{path}/crash`
-pub async fn crash(request: Request) -> Result<Response, ApiError> {
+/// `POST /actors/{path}/crash`, and `…/hang`: the actor panics on its next turn, or never ends it.
+pub async fn inject(request: Request) -> Result<Response, ApiError> {
     authorize(&request)?;
-    let Some(path) = request.segment().strip_suffix("/crash") else {
-        return Err(ApiError::not_found("There is nothing at this path"));
+    let (path, fault) = match request.segment().rsplit_once('/') {
+        Some((path, "crash")) => (path, Injected::Crash),
+        Some((path, "hang")) => (path, Injected::Hang),
+        _ => return Err(ApiError::not_found("There is nothing at this path")),
     };
     if !request.app.config.chaos_enabled {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", "Fault injection needs CHAOS_ENABLED=true"));
     }
-    if !request.app.system.crash(path) {
+    if !request.app.system.inject(path, fault) {
         return Err(ApiError::not_found("There is no such actor, or it is not running"));
     }
-    tracing::warn!(actor.path = path, "an operator asked for a crash");
+    tracing::warn!(actor.path = path, ?fault, "an operator asked for a fault");
     Ok(response::empty(StatusCode::ACCEPTED))
 }

@@ -1,4 +1,4 @@
-//! The operators' listener: probes, metrics, the tree, the jobs, the console.
+//! The operators' listener: probes, metrics, the tree, its restarts, the jobs, the console.
 //!
 //! Everything but the probes needs the bearer token, where one is set.
 
@@ -7,9 +7,11 @@
 
 pub mod actors;
 pub mod console;
+pub mod events;
 pub mod jobs;
 pub mod metrics;
 pub mod probes;
+pub mod restarts;
 
 use crate::error::ApiError;
 use crate::request::Request;

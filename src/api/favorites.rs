@@ -1,6 +1,6 @@
 //! Favorites.
 
-use actors::favorites::message::SetFavorite;
+use actors::favorites::message::{AddFavorite, RemoveFavorite};
 use hyper::StatusCode;
 
 use super::articles::{ArticleBody, respond, slug};
@@ -26,7 +26,10 @@ use crate::response::Response;
     )
 )]
 pub async fn add(request: Request) -> Result<Response, ApiError> {
-    set(request, true).await
+    let user = request.viewer().await?.user;
+    let add = AddFavorite { slug: slug(&request)?, user };
+    let view = request.app.system.favorites.add(&request.caller, add).await?;
+    respond(StatusCode::OK, &view, Some(user))
 }
 
 /// Take a favorite back.
@@ -45,12 +48,8 @@ pub async fn add(request: Request) -> Result<Response, ApiError> {
     )
 )]
 pub async fn remove(request: Request) -> Result<Response, ApiError> {
-    set(request, false).await
-}
-
-async fn set(request: Request, favorited: bool) -> Result<Response, ApiError> {
     let user = request.viewer().await?.user;
-    let set = SetFavorite { slug: slug(&request)?, user, favorited };
-    let view = request.app.system.favorites.set(&request.caller, set).await?;
+    let remove = RemoveFavorite { slug: slug(&request)?, user };
+    let view = request.app.system.favorites.remove(&request.caller, remove).await?;
     respond(StatusCode::OK, &view, Some(user))
 }

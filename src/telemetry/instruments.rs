@@ -112,7 +112,7 @@ pub fn observe(app: &Arc<App>) {
     let watched = Arc::downgrade(app);
     meter
         .u64_observable_counter("actor.restarts.unrecorded")
-        .with_description("Restarts that did not fit into the ledger's buffer.")
+        .with_description("Restarts that will never be in the ledger: its buffer was full, or the process ended first.")
         .with_callback(move |observer| {
             if let Some(app) = watched.upgrade() {
                 observer.observe(app.system.restarts_dropped(), &[]);

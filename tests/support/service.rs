@@ -55,6 +55,7 @@ impl Service {
             .env("LOG_FORMAT", "json")
             .env("CHAOS_ENABLED", "true")
             .env("RATE_LIMITS", "off")
+            .env("SHUTDOWN_DELAY_MS", "0")
             // Many services share one server, and a busy machine may take its time.
             .env("DATABASE_WRITERS", "4")
             .env("DATABASE_CONNECT_TIMEOUT_MS", "5000")

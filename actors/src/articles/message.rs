@@ -6,6 +6,8 @@ use time::OffsetDateTime;
 
 use super::slug::Slug;
 use crate::auth::{Email, UserId};
+use crate::kit::command::Answer;
+use crate::kit::{Command, Failure};
 use crate::text::Text;
 use crate::{command, messages};
 
@@ -158,8 +160,22 @@ pub struct DeleteArticle {
 command!(FindArticle, "find", View, Refusal, idempotent: true);
 command!(ListArticles, "list", Arc<Page>, Refusal, idempotent: true);
 command!(CreateArticle, "create", View, Refusal, idempotent: false);
-command!(UpdateArticle, "update", View, Refusal, idempotent: false);
-command!(DeleteArticle, "delete", (), Refusal, idempotent: false);
+command!(UpdateArticle, "update", View, Refusal, idempotent: true);
+
+impl Command for DeleteArticle {
+    type Reply = ();
+    type Refusal = Refusal;
+    const NAME: &'static str = "delete";
+    const IDEMPOTENT: bool = true;
+
+    /// What an earlier ask deleted is not there any more.
+    fn repeated(answer: Answer<Self>) -> Answer<Self> {
+        match answer {
+            Err(Failure::Refused(Refusal::NotFound)) => Ok(()),
+            answer => answer,
+        }
+    }
+}
 
 messages! {
     /// What an editor understands.

@@ -35,7 +35,7 @@ use token::{RefreshToken, Tokens, Verified};
 
 use crate::kit::postgres::Postgres;
 use crate::kit::{Ask, Caller, Endpoint, Failure, Fault, metrics};
-use crate::supervision::{ChildSpec, child};
+use crate::supervision::{ChildSpec, Patience, child};
 
 /// What the domain's actors are set up with.
 #[derive(Debug, Clone)]
@@ -123,7 +123,9 @@ impl Auth {
         };
         let hasher = Hasher::new(settings.cost)?;
         let children = vec![
-            child::pool(&auth.passwords, Arc::new(workers::Passwords(hasher)), settings.password_hands),
+            // A kill would not end the threads that compute: it is only reported.
+            child::pool(&auth.passwords, Arc::new(workers::Passwords(hasher)), settings.password_hands)
+                .with_patience(Patience { hold: None, kill: false }),
             child::pool(&auth.accounts, Arc::new(workers::Accounts(postgres.clone())), settings.hands),
             child::batcher(&auth.users, Arc::new(workers::CurrentUsers(postgres.clone())), 2, settings.batch),
             child::batcher(&auth.sessions, Arc::new(workers::Sessions(postgres.clone())), 2, settings.batch),

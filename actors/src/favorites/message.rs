@@ -2,17 +2,32 @@
 
 use crate::articles::{Slug, View};
 use crate::auth::UserId;
-use crate::kit::Command;
+use crate::kit::{Ask, Command};
 
-/// Favorite an article, or take the favorite back.
+/// Favorite an article.
 #[derive(Debug, Clone)]
-pub struct SetFavorite {
+pub struct AddFavorite {
     /// Which article.
     pub slug: Slug,
     /// Whose favorite.
     pub user: UserId,
-    /// Whether it shall be one.
-    pub favorited: bool,
+}
+
+/// Take a favorite back, also when it is none.
+#[derive(Debug, Clone)]
+pub struct RemoveFavorite {
+    /// Which article.
+    pub slug: Slug,
+    /// Whose favorite.
+    pub user: UserId,
+}
+
+/// Either of them: what a shard gathers, so that wishes about one article keep their order.
+#[derive(Debug, Clone)]
+pub(super) struct SetFavorite {
+    pub(super) slug: Slug,
+    pub(super) user: UserId,
+    pub(super) favorited: bool,
 }
 
 /// Why the rules of this domain say no.
@@ -26,10 +41,36 @@ pub enum Refusal {
     AlreadyFavorited,
 }
 
+impl Command for AddFavorite {
+    type Reply = View;
+    type Refusal = Refusal;
+    const NAME: &'static str = "add_favorite";
+    /// Asked again after its effect it would say [`Refusal::AlreadyFavorited`], which its caller did not do.
+    const IDEMPOTENT: bool = false;
+}
+
+impl Command for RemoveFavorite {
+    type Reply = View;
+    type Refusal = Refusal;
+    const NAME: &'static str = "remove_favorite";
+    const IDEMPOTENT: bool = true;
+}
+
 impl Command for SetFavorite {
     type Reply = View;
     type Refusal = Refusal;
     const NAME: &'static str = "set_favorite";
-    /// Asked again after its effect it would say [`Refusal::AlreadyFavorited`], which its caller did not do.
     const IDEMPOTENT: bool = false;
+}
+
+impl From<Ask<AddFavorite>> for Ask<SetFavorite> {
+    fn from(ask: Ask<AddFavorite>) -> Self {
+        ask.reworded(|AddFavorite { slug, user }| SetFavorite { slug, user, favorited: true })
+    }
+}
+
+impl From<Ask<RemoveFavorite>> for Ask<SetFavorite> {
+    fn from(ask: Ask<RemoveFavorite>) -> Self {
+        ask.reworded(|RemoveFavorite { slug, user }| SetFavorite { slug, user, favorited: false })
+    }
 }

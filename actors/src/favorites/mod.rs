@@ -13,10 +13,10 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 
 pub use message::Refusal;
-use message::SetFavorite;
+use message::{AddFavorite, RemoveFavorite, SetFavorite};
 use store::Pair;
 
-use crate::articles::View;
+use crate::articles::{Slug, View};
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::postgres::Postgres;
 use crate::kit::{Ask, Caller, Endpoint, Failure, Scope, metrics};
@@ -43,15 +43,30 @@ impl Favorites {
         (Self { shards }, children)
     }
 
-    /// Favorites an article, or takes the favorite back (also when it was none).
+    /// Favorites an article.
     ///
     /// # Errors
     /// [`Refusal::NoSuchArticle`], [`Refusal::AlreadyFavorited`].
-    pub async fn set(&self, caller: &Caller, set: SetFavorite) -> Result<View, Failure<Refusal>> {
-        match self.shards.get(set.slug.shard(self.shards.len())) {
-            Some(shard) => shard.ask(caller, set).await,
+    pub async fn add(&self, caller: &Caller, add: AddFavorite) -> Result<View, Failure<Refusal>> {
+        match self.shard(&add.slug) {
+            Some(shard) => shard.ask(caller, add).await,
             None => Err(Failure::Refused(Refusal::NoSuchArticle)),
         }
+    }
+
+    /// Takes a favorite back, also when it was none.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchArticle`].
+    pub async fn remove(&self, caller: &Caller, remove: RemoveFavorite) -> Result<View, Failure<Refusal>> {
+        match self.shard(&remove.slug) {
+            Some(shard) => shard.ask(caller, remove).await,
+            None => Err(Failure::Refused(Refusal::NoSuchArticle)),
+        }
+    }
+
+    fn shard(&self, slug: &Slug) -> Option<&Endpoint<Ask<SetFavorite>>> {
+        self.shards.get(slug.shard(self.shards.len()))
     }
 }
 

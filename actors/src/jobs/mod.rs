@@ -43,7 +43,7 @@ use crate::kit::postgres::{Postgres, Transaction};
 use crate::kit::redis::Redis;
 use crate::kit::retry::Backoff;
 use crate::kit::{Caller, Endpoint, Failure, Fault, Scope};
-use crate::supervision::{ChildSpec, child};
+use crate::supervision::{ChildSpec, Patience, child};
 
 /// What jobs of one kind do.
 pub trait Effect: Send + Sync + 'static {
@@ -146,8 +146,10 @@ pub fn workers(
     let pool = Endpoint::new("jobs/pool", "root/jobs/pool", hands * 2);
     let consumer =
         consumer::Consumer { shared: Arc::clone(&shared), pool: pool.clone(), hands: Arc::new(Semaphore::new(hands)) };
+    // An attempt is ended at its own limit; one that is not, for that long again, is stuck.
+    let patience = Patience { hold: Some(shared.settings.attempt_within * 2), kill: true };
     Ok(vec![
-        child::pool(&pool, Arc::new(pool::Executor(Arc::clone(&shared))), hands),
+        child::pool(&pool, Arc::new(pool::Executor(Arc::clone(&shared))), hands).with_patience(patience),
         child::routine("consumer", Arc::new(consumer)),
         child::routine("relay", Arc::new(relay::Relay(Arc::clone(&shared)))),
         child::routine("listener", Arc::new(relay::Listener(Arc::clone(&shared)))),

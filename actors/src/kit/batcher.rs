@@ -7,7 +7,8 @@
 //!
 //! There is no timer, so a lone caller waits for nobody. A statement serves only messages that had
 //! arrived before it began, which is what makes its answer fresh. When PostgreSQL refuses a batch, its
-//! messages are tried again one by one, so that one cannot spoil it for the others.
+//! messages are tried again one by one; a message whose batch panicked, or was killed for taking too long, is
+//! worked on alone when it is asked again. So one cannot spoil it for the others.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -17,12 +18,12 @@ use std::time::Instant;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::command::{Answer, Ask, Command, Outcome, outcome_of};
+use super::command::{Answer, Ask, Command, Outcome, Port, outcome_of};
+use super::counters::Held;
 use super::endpoint::{Endpoint, InFlight};
-use super::envelope::{Envelope, Mail};
+use super::envelope::{Content, Envelope, Mail};
 use super::error::{Failure, Fault};
 use super::trace::{Scope, Span};
 
@@ -97,7 +98,7 @@ impl<G: Gather> Actor for Batcher<G> {
                 state.busy = state.busy.saturating_sub(1);
                 while state.tasks.try_join_next().is_some() {}
             }
-            Mail::Crash => super::crash(),
+            Mail::Nudge(nudge) => nudge.obey().await,
         }
         state.ask_for_flush(&myself);
         Ok(())
@@ -127,48 +128,59 @@ impl<G: Gather> State<G> {
     fn flush(&mut self, myself: &ActorRef<Mail<Ask<G::Command>>>) {
         while self.busy < self.shared.hands && !self.waiting.is_empty() {
             let now = Instant::now();
-            let count = self.waiting.len().min(self.shared.batch);
-            let gathered: Vec<_> = self.waiting.drain(..count).filter(|envelope| !envelope.is_moot(now)).collect();
-            if let Some(batch) = Batch::gather(gathered, now) {
+            let count = self.together();
+            let gathered: Vec<_> = self.waiting.drain(..count).filter_map(|envelope| envelope.open(now)).collect();
+            if let Some((batch, held)) = Batch::gather(gathered, now) {
                 let waits = batch.sent_at.iter().map(|sent_at| now.saturating_duration_since(*sent_at));
-                let work = self.shared.endpoint.begin(myself.clone(), waits);
+                let work = self.shared.endpoint.begin(myself.clone(), held, waits);
                 let context = batch.scope.trace.context().clone();
                 self.busy += 1;
                 self.tasks.spawn(batch.run(Arc::clone(&self.shared.gather), work).with_context(context));
             }
         }
     }
+
+    /// How many of those that wait go into the next batch. A suspect goes alone.
+    fn together(&self) -> usize {
+        let innocent = self.waiting.iter().take(self.shared.batch).take_while(|envelope| !envelope.is_suspect());
+        innocent.count().max(1)
+    }
 }
 
 /// Messages that one statement will serve.
 struct Batch<C: Command> {
     commands: Vec<C>,
-    replies: Vec<oneshot::Sender<Answer<C>>>,
+    ports: Vec<Port<C>>,
     spans: Vec<Span>,
     sent_at: Vec<Instant>,
     scope: Scope,
 }
 
 impl<C: Command> Batch<C> {
-    fn gather(envelopes: Vec<Envelope<Ask<C>>>, now: Instant) -> Option<Self> {
+    /// None when there is nothing to do.
+    fn gather(contents: Vec<Content<Ask<C>>>, now: Instant) -> Option<(Self, Held)> {
         // The batch may take as long as its most patient caller waits.
-        let deadline = envelopes.iter().map(|envelope| envelope.deadline).max()?;
-        let size = envelopes.len();
-        let (mut commands, mut replies) = (Vec::with_capacity(size), Vec::with_capacity(size));
+        let deadline = contents.iter().map(|content| content.deadline).max()?;
+        let first = contents.first()?.victim();
+        let size = contents.len();
+        let mut held = Held { since: now, first, numbers: Vec::with_capacity(size), strikes: 0 };
+        let (mut commands, mut ports) = (Vec::with_capacity(size), Vec::with_capacity(size));
         let (mut spans, mut sent_at) = (Vec::with_capacity(size), Vec::with_capacity(size));
-        for envelope in envelopes {
-            let waited = now.saturating_duration_since(envelope.sent_at);
-            envelope.span.trace().set(|| [KeyValue::new("callboard.actor.queue_ms", waited.as_secs_f64() * 1e3)]);
-            let (command, reply) = envelope.message.into_parts();
+        for content in contents {
+            let waited = now.saturating_duration_since(content.sent_at);
+            content.span.trace().set(|| [KeyValue::new("callboard.actor.queue_ms", waited.as_secs_f64() * 1e3)]);
+            held.numbers.push(content.number);
+            held.strikes = held.strikes.max(content.strikes);
+            let (command, port) = content.message.into_parts();
             commands.push(command);
-            replies.push(reply);
-            spans.push(envelope.span);
-            sent_at.push(envelope.sent_at);
+            ports.push(port);
+            spans.push(content.span);
+            sent_at.push(content.sent_at);
         }
         let mut traces = spans.iter().map(|span: &Span| span.trace().clone());
         let trace = traces.next()?;
         let scope = Scope { trace, others: traces.collect(), deadline };
-        Some(Self { commands, replies, spans, sent_at, scope })
+        Some((Self { commands, ports, spans, sent_at, scope }, held))
     }
 
     async fn run<G: Gather<Command = C>>(self, gather: Arc<G>, mut work: InFlight<Ask<C>>) {
@@ -181,17 +193,16 @@ impl<C: Command> Batch<C> {
         work.came_to(failed as u64);
         // The spans end before the callers go on, so that a request's span outlives its hops'.
         drop(self.spans);
-        for (reply, answer) in self.replies.into_iter().zip(answers) {
-            // A caller that has gone meanwhile needs no answer.
-            let _ = reply.send(answer);
+        for (port, answer) in self.ports.into_iter().zip(answers) {
+            port.answer(answer);
         }
     }
 }
 
 async fn one_by_one<G: Gather>(gather: &G, batch: &Batch<G::Command>) -> Vec<Answer<G::Command>> {
     let mut answers = Vec::with_capacity(batch.commands.len());
-    for ((command, span), reply) in batch.commands.iter().zip(&batch.spans).zip(&batch.replies) {
-        if reply.is_closed() || Instant::now() >= batch.scope.deadline {
+    for ((command, span), port) in batch.commands.iter().zip(&batch.spans).zip(&batch.ports) {
+        if port.is_abandoned() || Instant::now() >= batch.scope.deadline {
             answers.push(Err(Fault::internal("nobody waits for the answer any more").into()));
             continue;
         }

@@ -17,6 +17,14 @@ pub trait Command: Clone + Send + Sync + 'static {
     const NAME: &'static str;
     /// Asking twice has the effect of asking once, so it is asked again when its actor dies.
     const IDEMPOTENT: bool;
+
+    /// What an answer means when an earlier ask, whose answer was lost, may have taken effect already.
+    ///
+    /// # Errors
+    /// Whatever the answer still means.
+    fn repeated(answer: Answer<Self>) -> Answer<Self> {
+        answer
+    }
 }
 
 /// What a command comes to.
@@ -26,7 +34,42 @@ pub type Answer<C> = Result<<C as Command>::Reply, Failure<<C as Command>::Refus
 pub struct Ask<C: Command> {
     /// What is asked.
     pub command: C,
-    reply: oneshot::Sender<Answer<C>>,
+    port: Port<C>,
+}
+
+/// The work on a message panicked: the message is to blame, and not what became of its actor.
+#[derive(Debug, Clone, Copy)]
+pub struct Panicked;
+
+/// What comes out of a port. Nothing does when its actor ends with the message in hand.
+pub(crate) type Returned<C> = Result<Answer<C>, Panicked>;
+
+/// Where the answer to one command goes. Dropped by a panic, it says so.
+pub struct Port<C: Command>(Option<oneshot::Sender<Returned<C>>>);
+
+impl<C: Command> Port<C> {
+    /// Sends the answer straight to the waiting caller.
+    pub fn answer(mut self, answer: Answer<C>) {
+        if let Some(port) = self.0.take() {
+            // The caller may have gone meanwhile; then nobody wants the answer.
+            let _ = port.send(Ok(answer));
+        }
+    }
+
+    /// Nobody waits for the answer any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.0.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+}
+
+impl<C: Command> Drop for Port<C> {
+    fn drop(&mut self) {
+        if let Some(port) = self.0.take()
+            && std::thread::panicking()
+        {
+            let _ = port.send(Err(Panicked));
+        }
+    }
 }
 
 /// Whether a message came to what its sender hoped for, for the counters of the actor.
@@ -40,9 +83,9 @@ pub enum Outcome {
 
 impl<C: Command> Ask<C> {
     /// A command and the receiver of its answer.
-    pub fn new(command: C) -> (Self, oneshot::Receiver<Answer<C>>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { command, reply }, answer)
+    pub(crate) fn new(command: C) -> (Self, oneshot::Receiver<Returned<C>>) {
+        let (port, answer) = oneshot::channel();
+        (Self { command, port: Port(Some(port)) }, answer)
     }
 
     /// Runs `work` on the command and sends what it comes to straight to the waiting caller.
@@ -50,16 +93,24 @@ impl<C: Command> Ask<C> {
     where
         F: Future<Output = Answer<C>>,
     {
-        let answer = work(self.command).await;
+        let Self { command, port } = self;
+        let answer = work(command).await;
         let outcome = outcome_of::<C>(&answer);
-        // The caller may have gone meanwhile; then nobody wants the answer.
-        let _ = self.reply.send(answer);
+        port.answer(answer);
         outcome
     }
 
     /// The command and its port, for those who answer many at once.
-    pub fn into_parts(self) -> (C, oneshot::Sender<Answer<C>>) {
-        (self.command, self.reply)
+    pub fn into_parts(self) -> (C, Port<C>) {
+        (self.command, self.port)
+    }
+
+    /// The same ask in the words of another command with the same answers, for actors that understand only one.
+    pub fn reworded<D>(mut self, words: impl FnOnce(C) -> D) -> Ask<D>
+    where
+        D: Command<Reply = C::Reply, Refusal = C::Refusal>,
+    {
+        Ask { command: words(self.command), port: Port(self.port.0.take()) }
     }
 }
 
@@ -81,7 +132,7 @@ pub trait Message: Send + 'static {
 
 impl<C: Command> Message for Ask<C> {
     fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
+        self.port.is_abandoned()
     }
     fn name(&self) -> &'static str {
         C::NAME

@@ -5,18 +5,26 @@
 //! the incarnation that is alive (waiting for the next one while there is none), and waits for the
 //! answer without holding the actor, so that a dead actor's queue is freed and its callers are told.
 //!
-//! Invariants: an ask always has a deadline; a message that was never accepted is delivered again; a
-//! message that was accepted and lost is asked again only when its command is idempotent, and a few times at most.
+//! ```text
+//! no place ─▶ overloaded, at once          never accepted ─▶ delivered to the next incarnation
+//! deadline ─▶ too late                     died with it   ─▶ asked again, if its command is idempotent
+//!                                          killed by it   ─▶ the same, and a strike against the message
+//! ```
+//!
+//! Invariants: an ask always has a deadline; a message that was accepted and lost is asked again only when its
+//! command is idempotent, and a few times at most; a message that ended its actor three times is poison and
+//! is answered with an error.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ractor::{ActorRef, MessagingErr};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use super::command::{Answer, Ask, Command, Message};
-use super::envelope::{Envelope, Mail};
+use super::command::{Answer, Ask, Command, Message, Panicked};
+use super::counters::{Counters, Held, STRIKES};
+use super::envelope::{Content, Envelope, Mail};
 use super::error::Failure;
 use super::metrics;
 use super::trace::Trace;
@@ -34,24 +42,13 @@ pub struct Caller {
     pub deadline: Instant,
 }
 
-/// Live counters of one actor, kept across its incarnations.
-#[derive(Debug)]
-pub struct Counters {
-    capacity: usize,
-    room: Arc<Semaphore>,
-    /// Messages being worked on now.
-    pub in_flight: AtomicU64,
-    /// Messages answered, refusals included.
-    pub handled: AtomicU64,
-    /// Messages that came to a failure of ours.
-    pub failed: AtomicU64,
-}
-
-impl Counters {
-    /// Messages that wait.
-    pub fn depth(&self) -> usize {
-        self.capacity.saturating_sub(self.room.available_permits())
-    }
+/// What one try to ask came to.
+enum Tried<C: Command> {
+    Answered(Answer<C>),
+    /// Nobody answers: the actor ended.
+    Died,
+    /// Nobody answers, and the message is to blame.
+    Guilty,
 }
 
 struct Shared<M: Message> {
@@ -75,16 +72,9 @@ impl<M: Message> Endpoint<M> {
     /// An address with room for `capacity` waiting messages. `pool` names it in spans, `path` in the tree.
     pub fn new(pool: &'static str, path: impl Into<Arc<str>>, capacity: usize) -> Self {
         let path = path.into();
-        let room = Arc::new(Semaphore::new(capacity));
         Self(Arc::new(Shared {
             pool,
-            counters: Arc::new(Counters {
-                capacity,
-                room,
-                in_flight: AtomicU64::new(0),
-                handled: AtomicU64::new(0),
-                failed: AtomicU64::new(0),
-            }),
+            counters: Arc::new(Counters::new(capacity)),
             incarnation: watch::Sender::new(None),
             instruments: metrics::Actor::new(&path),
             path,
@@ -115,40 +105,57 @@ impl<M: Message> Endpoint<M> {
     where
         M: From<Ask<C>>,
     {
-        if C::IDEMPOTENT {
-            for _ in 0..ASK_AGAIN {
-                match self.ask_once(caller, command.clone()).await {
-                    Err(Failure::Died(_)) => {}
-                    answer => return answer,
-                }
+        let (mut strikes, mut asked) = (0, 0);
+        let mut next = Some(command);
+        while let Some(command) = next.take() {
+            let again = (C::IDEMPOTENT && asked < ASK_AGAIN).then(|| command.clone());
+            match self.try_once(caller, command, strikes).await {
+                Tried::Answered(answer) if asked == 0 => return answer,
+                Tried::Answered(answer) => return C::repeated(answer),
+                Tried::Died => {}
+                Tried::Guilty => strikes += 1,
             }
+            asked += 1;
+            if strikes == STRIKES || (strikes > 0 && !C::IDEMPOTENT) {
+                tracing::error!(actor.path = %self.0.path, message = C::NAME, strikes, "a message ends its actor and is not given to it again");
+                self.0.instruments.poisoned(C::NAME);
+                return Err(Failure::Poison(Arc::clone(&self.0.path)));
+            }
+            next = again;
         }
-        self.ask_once(caller, command).await
+        Err(Failure::Died(Arc::clone(&self.0.path)))
     }
 
-    async fn ask_once<C: Command>(&self, caller: &Caller, command: C) -> Answer<C>
+    async fn try_once<C: Command>(&self, caller: &Caller, command: C, strikes: u8) -> Tried<C>
     where
         M: From<Ask<C>>,
     {
-        let Ok(permit) = Arc::clone(&self.0.counters.room).try_acquire_owned() else {
+        let Some(place) = self.0.counters.place() else {
             self.0.instruments.refused();
-            return Err(Failure::Overloaded(Arc::clone(&self.0.path)));
+            return Tried::Answered(Err(Failure::Overloaded(Arc::clone(&self.0.path))));
         };
         let (ask, answer) = Ask::new(command);
-        let envelope = Envelope {
+        let number = self.0.counters.number();
+        let envelope = Envelope::seal(Content {
             message: M::from(ask),
             span: caller.trace.hop(self.0.pool, &self.0.path, C::NAME),
             deadline: caller.deadline,
             sent_at: Instant::now(),
-            permit,
-        };
+            place,
+            number,
+            strikes,
+        });
         let asking = async {
             self.deliver(envelope).await;
-            answer.await.unwrap_or_else(|_| Err(Failure::Died(Arc::clone(&self.0.path))))
+            answer.await
         };
-        tokio::time::timeout_at(caller.deadline.into(), asking)
-            .await
-            .unwrap_or_else(|_| Err(Failure::TooLate(Arc::clone(&self.0.path))))
+        match tokio::time::timeout_at(caller.deadline.into(), asking).await {
+            Ok(Ok(Ok(answer))) => Tried::Answered(answer),
+            Ok(Ok(Err(Panicked))) => Tried::Guilty,
+            Ok(Err(_)) if self.0.counters.is_convicted(number) => Tried::Guilty,
+            Ok(Err(_)) => Tried::Died,
+            Err(_) => Tried::Answered(Err(Failure::TooLate(Arc::clone(&self.0.path)))),
+        }
     }
 
     /// Hands the envelope to the living incarnation, however many have to be waited for.
@@ -171,14 +178,18 @@ impl<M: Message> Endpoint<M> {
     }
 
     /// Notes that work on messages begins; what is returned notes its end, however it ends.
-    pub(crate) fn begin(&self, actor: ActorRef<Mail<M>>, waited: impl Iterator<Item = Duration>) -> InFlight<M> {
-        let mut count = 0;
-        for wait in waited {
-            count += 1;
-            self.0.instruments.waited(wait);
-        }
+    pub(crate) fn begin(
+        &self,
+        actor: ActorRef<Mail<M>>,
+        held: Held,
+        waited: impl Iterator<Item = Duration>,
+    ) -> InFlight<M> {
+        waited.for_each(|wait| self.0.instruments.waited(wait));
+        let (count, number) = (held.numbers.len() as u64, held.numbers.first().copied().unwrap_or_default());
         self.0.counters.in_flight.fetch_add(count, Ordering::Relaxed);
-        InFlight { endpoint: self.clone(), actor, count, failed: count, started: Instant::now() }
+        let started = held.since;
+        self.0.counters.take_up(held);
+        InFlight { endpoint: self.clone(), actor, number, count, failed: None, started }
     }
 }
 
@@ -187,24 +198,29 @@ impl<M: Message> Endpoint<M> {
 pub(crate) struct InFlight<M: Message> {
     endpoint: Endpoint<M>,
     actor: ActorRef<Mail<M>>,
+    /// Of the first message.
+    number: u64,
     count: u64,
-    failed: u64,
+    failed: Option<u64>,
     started: Instant,
 }
 
 impl<M: Message> InFlight<M> {
-    /// Says how many of the messages failed; without it, all did.
+    /// Says that the work is over and how many of the messages failed; without it, all did.
     pub(crate) fn came_to(&mut self, failed: u64) {
-        self.failed = failed;
+        self.failed = Some(failed);
     }
 }
 
 impl<M: Message> Drop for InFlight<M> {
     fn drop(&mut self) {
         let Shared { counters, instruments, .. } = &*self.endpoint.0;
+        // Work that neither ended nor panicked was ended together with its actor.
+        counters.put_down(self.number, self.failed.is_none() && !std::thread::panicking());
+        let failed = self.failed.unwrap_or(self.count).min(self.count);
         counters.in_flight.fetch_sub(self.count, Ordering::Relaxed);
-        counters.handled.fetch_add(self.count - self.failed.min(self.count), Ordering::Relaxed);
-        counters.failed.fetch_add(self.failed, Ordering::Relaxed);
+        counters.handled.fetch_add(self.count - failed, Ordering::Relaxed);
+        counters.failed.fetch_add(failed, Ordering::Relaxed);
         instruments.handled(self.started.elapsed());
         // An actor that has ended needs no word.
         let _ = self.actor.send_message(Mail::Done);

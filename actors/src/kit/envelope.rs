@@ -2,40 +2,74 @@
 
 use std::time::Instant;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::command::Message;
+use super::counters::{Place, Victim};
+use super::nudge::Nudge;
 use super::trace::Span;
 
-/// A message on its way. Dropping it gives its place in the mailbox back and ends its hop span.
-pub struct Envelope<M> {
+/// A message on its way. Dropping it ends its hop span, and its actor's counters learn that it was lost.
+pub struct Envelope<M: Message>(Option<Content<M>>);
+
+/// What is in an envelope.
+pub(crate) struct Content<M> {
     /// What is asked.
-    pub message: M,
+    pub(crate) message: M,
     /// The hop's span; it began when the message was sent.
-    pub span: Span,
+    pub(crate) span: Span,
     /// After this nobody waits any more.
-    pub deadline: Instant,
+    pub(crate) deadline: Instant,
     /// When it was sent.
-    pub sent_at: Instant,
+    pub(crate) sent_at: Instant,
     /// Its place in the bounded mailbox. Held until work on it begins.
-    pub permit: OwnedSemaphorePermit,
+    pub(crate) place: Place,
+    /// No other message of this actor has it.
+    pub(crate) number: u64,
+    /// How often this very message has ended an incarnation before.
+    pub(crate) strikes: u8,
 }
 
 impl<M: Message> Envelope<M> {
-    /// Nobody waits for the answer: the work is dropped, not done.
-    pub fn is_moot(&self, now: Instant) -> bool {
+    pub(crate) fn seal(content: Content<M>) -> Self {
+        Self(Some(content))
+    }
+
+    /// Takes the message out to work on it, unless nobody waits for the answer: then it is dropped, not done.
+    pub(crate) fn open(mut self, now: Instant) -> Option<Content<M>> {
+        self.0.take().filter(|content| !content.is_moot(now))
+    }
+
+    /// It has ended an incarnation before: whoever gathers works on it alone, so that no other suffers.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.0.as_ref().is_some_and(|content| content.strikes > 0)
+    }
+}
+
+impl<M: Message> Content<M> {
+    fn is_moot(&self, now: Instant) -> bool {
         now >= self.deadline || self.message.is_abandoned()
+    }
+
+    pub(crate) fn victim(&self) -> Victim {
+        Victim { message: self.message.name(), span: self.span.trace().span_context() }
+    }
+}
+
+impl<M: Message> Drop for Envelope<M> {
+    fn drop(&mut self) {
+        if let Some(content) = self.0.take().filter(|content| !content.is_moot(Instant::now())) {
+            content.place.counters().lose(|| content.victim());
+        }
     }
 }
 
 /// What a pool's or a batcher's actor receives.
-pub enum Mail<M> {
+pub enum Mail<M: Message> {
     /// A message from outside.
     Deliver(Envelope<M>),
     /// Hand over what has gathered (batchers only; sent to oneself, behind all that is queued).
     Flush,
     /// A task of this actor ended.
     Done,
-    /// Panic on this turn: fault injection by an operator or a test.
-    Crash,
+    /// From the supervisor, the watchdog, or whoever injects faults.
+    Nudge(Nudge),
 }

@@ -106,6 +106,10 @@ pub enum Failure<R> {
     /// The actor ended with the message in hand: whether it took effect is unknown.
     #[error("{0} died while it held the message")]
     Died(Arc<str>),
+    /// The message itself ends whoever works on it, and is not given to anybody again: whether it took effect is
+    /// unknown.
+    #[error("the message ends {0} and is not given to it again")]
+    Poison(Arc<str>),
     /// The deadline passed; it may still take effect.
     #[error("{0} did not answer before the deadline")]
     TooLate(Arc<str>),
@@ -121,6 +125,7 @@ impl<R> Failure<R> {
             Self::Refused(r) => Failure::Refused(refusal(r)),
             Self::Overloaded(path) => Failure::Overloaded(path),
             Self::Died(path) => Failure::Died(path),
+            Self::Poison(path) => Failure::Poison(path),
             Self::TooLate(path) => Failure::TooLate(path),
             Self::Fault(fault) => Failure::Fault(fault),
         }

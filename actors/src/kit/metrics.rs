@@ -20,6 +20,8 @@ struct Instruments {
     queue: Histogram<f64>,
     handle: Histogram<f64>,
     refused: Counter<u64>,
+    poisoned: Counter<u64>,
+    stalls: Counter<u64>,
     restarts: Counter<u64>,
     statements: Histogram<f64>,
     batch: Histogram<u64>,
@@ -80,6 +82,8 @@ impl Instruments {
             queue: seconds("actor.queue.duration", "How long a message waited in a mailbox."),
             handle: seconds("actor.handle.duration", "How long the work on a message, or on a batch, took."),
             refused: counter("actor.mailbox.refused", "Messages refused because the mailbox was full."),
+            poisoned: counter("actor.messages.poisoned", "Messages not given to an actor again that they keep ending."),
+            stalls: counter("actor.stalls", "Actors that held a message, or their turn, for too long."),
             restarts: counter("actor.restarts", "Actors started again after they ended unasked."),
             statements: seconds("db.client.operation.duration", "How long a statement took, as its caller saw it."),
             batch: meter
@@ -140,11 +144,21 @@ impl Actor {
     pub(crate) fn refused(&self) {
         INSTRUMENTS.refused.add(1, &self.attributes);
     }
+
+    pub(crate) fn poisoned(&self, message: &'static str) {
+        let [path] = &self.attributes;
+        INSTRUMENTS.poisoned.add(1, &[path.clone(), KeyValue::new("message", message)]);
+    }
 }
 
 /// Counts a restart; `exit_kind` is how the previous incarnation ended.
 pub(crate) fn restarted(path: &Arc<str>, exit_kind: &'static str) {
     INSTRUMENTS.restarts.add(1, &[KeyValue::new("path", Arc::clone(path)), KeyValue::new("exit_kind", exit_kind)]);
+}
+
+/// Counts an actor that was found to make no progress.
+pub(crate) fn stalled(path: &Arc<str>) {
+    INSTRUMENTS.stalls.add(1, &[KeyValue::new("path", Arc::clone(path))]);
 }
 
 /// Records a statement that served `size` messages.

@@ -8,10 +8,12 @@
 
 pub mod batcher;
 pub mod command;
+pub mod counters;
 pub mod endpoint;
 pub mod envelope;
 pub mod error;
 pub mod metrics;
+pub mod nudge;
 pub mod pool;
 pub mod postgres;
 pub mod readers;
@@ -25,12 +27,6 @@ pub use command::{Ask, Command};
 pub use endpoint::{Caller, Endpoint};
 pub use error::{Dependency, Failure, Fault};
 pub use trace::{Scope, Trace};
-
-/// Ends the calling actor by a panic, because an operator or a test asked for it.
-#[allow(clippy::panic)]
-pub(crate) fn crash() -> ! {
-    panic!("crash asked for by fault injection")
-}
 
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

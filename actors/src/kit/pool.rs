@@ -1,8 +1,8 @@
 //! An actor whose I/O runs in tasks that its state owns: so many at once, so many waiting.
 //!
 //! The mailbox never awaits: a message is put into a task at once, or into the line when all hands are
-//! full. A panic in a task costs that one message; a panic in the actor ends its tasks with it, and
-//! every caller is told. On a drain the line is worked off before the actor ends.
+//! full. A panic in a task costs that one message, and is a strike against it; a panic in the actor ends its
+//! tasks with it, and every caller is told. On a drain the line is worked off before the actor ends.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -15,8 +15,9 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::JoinSet;
 
 use super::command::{Message, Outcome};
+use super::counters::Held;
 use super::endpoint::Endpoint;
-use super::envelope::{Envelope, Mail};
+use super::envelope::{Content, Envelope, Mail};
 use super::trace::Scope;
 
 /// The rules behind a pool: what is done with one message.
@@ -79,7 +80,7 @@ impl<W: Worker> Actor for Pool<W> {
                 while state.tasks.try_join_next().is_some() {}
             }
             Mail::Flush => {}
-            Mail::Crash => super::crash(),
+            Mail::Nudge(nudge) => nudge.obey().await,
         }
         state.fill_hands(&myself);
         Ok(())
@@ -100,18 +101,21 @@ impl<W: Worker> State<W> {
     fn fill_hands(&mut self, myself: &ActorRef<Mail<W::Message>>) {
         while self.busy < self.shared.hands {
             let Some(envelope) = self.waiting.pop_front() else { return };
-            if !envelope.is_moot(Instant::now()) {
-                self.start(envelope, myself.clone());
+            if let Some(content) = envelope.open(Instant::now()) {
+                self.start(content, myself.clone());
             }
         }
     }
 
-    fn start(&mut self, envelope: Envelope<W::Message>, myself: ActorRef<Mail<W::Message>>) {
-        let Envelope { message, span, deadline, sent_at, permit } = envelope;
-        drop(permit);
-        let waited = sent_at.elapsed();
+    fn start(&mut self, content: Content<W::Message>, myself: ActorRef<Mail<W::Message>>) {
+        let now = Instant::now();
+        let first = content.victim();
+        let Content { message, span, deadline, sent_at, place, number, strikes } = content;
+        drop(place);
+        let waited = now.saturating_duration_since(sent_at);
         span.trace().set(|| [KeyValue::new("callboard.actor.queue_ms", waited.as_secs_f64() * 1e3)]);
-        let mut work = self.shared.endpoint.begin(myself, std::iter::once(waited));
+        let held = Held { since: now, first, numbers: vec![number], strikes };
+        let mut work = self.shared.endpoint.begin(myself, held, std::iter::once(waited));
         let worker = Arc::clone(&self.shared.worker);
         let scope = Scope::new(span.trace().clone(), deadline);
         let context = span.trace().context().clone();

@@ -1,7 +1,7 @@
 //! An actor that runs one loop of its own: a connection to keep, a queue to watch, a clock to follow.
 //!
-//! The loop is a task that the actor's state owns. When it ends by itself, with an error or a panic,
-//! the actor fails and its supervisor starts it anew; when the actor is stopped, the loop is told
+//! The loop is a task that the actor's state owns. When it ends by itself, calmly, with an error or by a panic,
+//! so does the actor, and its supervisor starts it anew; when the actor is stopped, the loop is told
 //! through [`Stopping`] and may finish what it has in hand; when the actor is killed, so is the loop.
 
 use std::panic::AssertUnwindSafe;
@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::error::Fault;
+use super::nudge::Nudge;
 
 /// What a routine does for its whole life.
 pub trait Routine: Send + Sync + 'static {
-    /// Runs until told to stop. An error, or an early end, is a crash.
+    /// Runs until told to stop. An error is a crash; an early end is one for an actor that is always to run.
     fn run(&self, stopping: Stopping) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
@@ -50,8 +51,8 @@ impl Stopping {
 pub(crate) enum Signal {
     /// The loop ended by itself.
     Ended(End),
-    /// Panic on this turn: fault injection by an operator or a test.
-    Crash,
+    /// From the supervisor, the watchdog, or whoever injects faults.
+    Nudge(Nudge),
 }
 
 /// How a loop ended by itself.
@@ -98,13 +99,20 @@ impl<R: Routine> Actor for Runner<R> {
         Ok(State { stop, task: Some(task) })
     }
 
-    async fn handle(&self, _: ActorRef<Signal>, signal: Signal, _: &mut State) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<Signal>, signal: Signal, _: &mut State) -> Result<(), ActorProcessingErr> {
         match signal {
-            Signal::Ended(End::Returned(Ok(()))) => Err(Fault::internal("the loop ended unasked").into()),
+            // Whether that was to be is for the supervisor to say.
+            Signal::Ended(End::Returned(Ok(()))) => {
+                myself.stop(Some("the loop ended unasked".to_owned()));
+                Ok(())
+            }
             Signal::Ended(End::Returned(Err(fault))) => Err(fault.into()),
             // The panic goes on in the actor, so that it ends as what it is.
             Signal::Ended(End::Panicked(message)) => std::panic::resume_unwind(Box::new(message)),
-            Signal::Crash => super::crash(),
+            Signal::Nudge(nudge) => {
+                nudge.obey().await;
+                Ok(())
+            }
         }
     }
 

@@ -60,6 +60,11 @@ impl Trace {
         Self { context: Context::new().with_remote_span_context(ids), tally: None }
     }
 
+    /// Work below a span that was started, and may have ended, elsewhere.
+    pub fn below(span: &SpanContext) -> Self {
+        Self { context: Context::new().with_remote_span_context(span.clone()), tally: None }
+    }
+
     /// The OpenTelemetry context, to correlate logs with.
     pub fn context(&self) -> &Context {
         &self.context

@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorCell};
 
-use super::spec::{Body, ChildSpec, Restart};
+use super::spec::{Body, ChildSpec, Patience, Restart};
 use crate::kit::batcher::{self, Batcher, Gather};
 use crate::kit::command::Message;
 use crate::kit::envelope::Mail;
+use crate::kit::nudge::Nudge;
 use crate::kit::pool::{self, Pool, Worker};
 use crate::kit::routine::{Routine, Runner, Signal};
 use crate::kit::{Ask, Endpoint};
@@ -24,8 +25,8 @@ pub type Start = Box<dyn Fn(ActorCell) -> BoxFuture<'static, Result<Started, Str
 pub struct Started {
     /// The actor.
     pub cell: ActorCell,
-    /// Makes it panic on its next turn.
-    pub crash: Box<dyn Fn() + Send + Sync>,
+    /// Tells it something for its next turn.
+    pub nudge: Box<dyn Fn(Nudge) + Send + Sync>,
 }
 
 /// An actor that works on messages one by one, so many at once.
@@ -33,7 +34,7 @@ pub fn pool<W: Worker>(endpoint: &Endpoint<W::Message>, worker: Arc<W>, hands: u
     let address = endpoint.clone();
     actor("pool", endpoint, move |supervisor| {
         let arguments = pool::Arguments { endpoint: address.clone(), worker: Arc::clone(&worker), hands };
-        Box::pin(spawn(Pool::<W>::default(), arguments, supervisor, || Mail::Crash))
+        Box::pin(spawn(Pool::<W>::default(), arguments, supervisor, Mail::Nudge))
     })
 }
 
@@ -47,7 +48,7 @@ pub fn batcher<G: Gather>(
     let address = endpoint.clone();
     actor("batcher", endpoint, move |supervisor| {
         let arguments = batcher::Arguments { endpoint: address.clone(), gather: Arc::clone(&gather), hands, batch };
-        Box::pin(spawn(Batcher::<G>::default(), arguments, supervisor, || Mail::Crash))
+        Box::pin(spawn(Batcher::<G>::default(), arguments, supervisor, Mail::Nudge))
     })
 }
 
@@ -58,9 +59,10 @@ pub fn routine<R: Routine>(name: &str, routine: Arc<R>) -> ChildSpec {
         kind: "routine",
         restart: Restart::Permanent,
         stop_within: STOP_WITHIN,
+        patience: Patience::default(),
         body: Body::Actor {
             start: Box::new(move |supervisor| {
-                Box::pin(spawn(Runner(Arc::clone(&routine)), (), supervisor, || Signal::Crash))
+                Box::pin(spawn(Runner(Arc::clone(&routine)), (), supervisor, Signal::Nudge))
             }),
             counters: None,
         },
@@ -78,6 +80,7 @@ fn actor<M: Message>(
         kind,
         restart: Restart::Permanent,
         stop_within: STOP_WITHIN,
+        patience: Patience::default(),
         body: Body::Actor { start: Box::new(start), counters: Some(Arc::clone(endpoint.counters())) },
     }
 }
@@ -86,13 +89,13 @@ async fn spawn<A: Actor>(
     actor: A,
     arguments: A::Arguments,
     supervisor: ActorCell,
-    crash: fn() -> A::Msg,
+    mail: fn(Nudge) -> A::Msg,
 ) -> Result<Started, String> {
     let (incarnation, _) =
         Actor::spawn_linked(None, actor, arguments, supervisor).await.map_err(|error| error.to_string())?;
     Ok(Started {
         cell: incarnation.get_cell(),
-        // An actor that has ended needs no crash.
-        crash: Box::new(move || drop(incarnation.send_message(crash()))),
+        // An actor that has ended needs no word.
+        nudge: Box::new(move |nudge| drop(incarnation.send_message(mail(nudge)))),
     })
 }

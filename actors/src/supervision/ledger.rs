@@ -1,22 +1,29 @@
 //! The restart ledger: every restart, kept in PostgreSQL so that it outlives the process.
 //!
-//! Supervisors put restarts into a bounded buffer and go on; the ledger's routine writes what has
-//! gathered with one statement. While the database is away the buffer fills, and what no longer fits is
-//! dropped and counted: an operator's record must never hold up a restart.
+//! ```text
+//! observer ─▶ bounded buffer ─▶ writer: what has gathered, one statement ─▶ actor_restarts ◀─ reader ◀─ operators
+//! ```
+//!
+//! While the database is away the buffer fills, and what no longer fits is dropped and counted: an operator's
+//! record must never hold up a restart. What the writer has taken out of the buffer and not yet written outlives
+//! its own crashes; written twice, it counts once. Old rows go, by age and by number.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
 use tokio::sync::{Mutex, mpsc};
 
-use super::strategy::ExitKind;
+use super::child;
+use super::observer::{Observer, Restarted};
+use super::spec::ChildSpec;
+use super::store::{self, RestartView};
+use crate::kit::command::Outcome;
+use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
 use crate::kit::retry::Backoff;
 use crate::kit::routine::{Routine, Stopping};
-use crate::kit::{Fault, Scope, Trace};
-use crate::sql;
+use crate::kit::{Caller, Endpoint, Failure, Fault, Scope, Trace};
+use crate::{command, messages};
 
 /// Restarts that wait to be written: a hundred a second for a minute, and some.
 const BUFFER: usize = 8192;
@@ -26,131 +33,168 @@ const BATCH: usize = 500;
 const RETRY: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(2) };
 /// How long one statement may take.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
+/// How often old rows are looked for, at most.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// How long what is left is tried to be written when the process stops.
+const LAST_WRITE_WITHIN: Duration = Duration::from_secs(2);
 
-/// One restart.
-#[derive(Debug, Clone)]
-pub struct Restarted {
-    /// Where the actor stands in the tree.
-    pub path: Arc<str>,
-    /// How its previous incarnation ended.
-    pub exit_kind: ExitKind,
-    /// What it said when it ended.
-    pub message: String,
-    /// The number of the incarnation that runs now.
-    pub incarnation: u64,
-    /// How long the restart was held back.
-    pub backoff: Duration,
-    /// What its supervisor allows, and how much of that is used.
-    pub budget: Budget,
-    /// From its end until it ran again.
-    pub recovered: Duration,
-    /// When it ran again.
-    pub at: OffsetDateTime,
-}
-
-/// A restart intensity and how much of it is used.
+/// How much is kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Budget {
-    /// Restarts allowed.
-    pub max: u32,
-    /// Within this time.
-    pub period: Duration,
-    /// Restarts in the period that ends now.
-    pub used: u32,
+pub struct Keep {
+    /// Nothing older.
+    pub age: Duration,
+    /// No more rows, of all nodes together.
+    pub rows: usize,
 }
 
-/// Where supervisors report to. Cheap to clone.
+/// Read a page of the ledger, newest first.
+#[derive(Debug, Clone, Copy)]
+pub struct ListRestarts {
+    /// Only those before the one with this number.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+command!(ListRestarts, "list_restarts", Vec<RestartView>, std::convert::Infallible, idempotent: true);
+messages! {
+    /// What the reader understands.
+    pub(crate) enum ReaderMessage { ListRestarts }
+}
+
+/// The ledger, as those know it who read it. Cheap to clone.
 #[derive(Clone)]
-pub struct Observer {
-    buffer: mpsc::Sender<Restarted>,
-    dropped: Arc<AtomicU64>,
+pub struct Ledger(Endpoint<ReaderMessage>);
+
+impl Ledger {
+    /// The handle, where restarts are reported to, and the actors, for the process called `node`.
+    pub fn new(node: &str, postgres: &Postgres, keep: Keep, room: usize) -> (Self, Observer, Vec<ChildSpec>) {
+        let (observer, inbox) = Observer::channel(BUFFER);
+        let writer = Writer {
+            node: node.to_owned(),
+            postgres: postgres.clone(),
+            keep,
+            observer: observer.clone(),
+            desk: Mutex::new(Desk { inbox, restarts: Vec::new(), pruned: None }),
+        };
+        let reader = Endpoint::new("ledger", "root/ledger/reader", room);
+        let children = vec![
+            child::routine("writer", Arc::new(writer)),
+            child::pool(&reader, Arc::new(Reader(postgres.clone())), 2),
+        ];
+        (Self(reader), observer, children)
+    }
+
+    /// A page of restarts, of all nodes.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        list: ListRestarts,
+    ) -> Result<Vec<RestartView>, Failure<std::convert::Infallible>> {
+        self.0.ask(caller, list).await
+    }
 }
 
-impl Observer {
-    /// An observer whose buffer holds `capacity` restarts, and where they come out.
-    pub fn channel(capacity: usize) -> (Self, mpsc::Receiver<Restarted>) {
-        let (buffer, inbox) = mpsc::channel(capacity);
-        (Self { buffer, dropped: Arc::default() }, inbox)
-    }
+struct Reader(Postgres);
 
-    /// Takes note of a restart; never waits.
-    pub(super) fn restarted(&self, restart: Restarted) {
-        if self.buffer.try_send(restart).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+impl Worker for Reader {
+    type Message = ReaderMessage;
 
-    /// Restarts that did not fit into the buffer.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    async fn handle(&self, message: ReaderMessage, scope: Scope) -> Outcome {
+        let ReaderMessage::ListRestarts(ask) = message;
+        ask.serve(async |list| Ok(store::list_restarts(&self.0, &scope, list.before, list.limit).await?)).await
     }
 }
 
 /// Writes restarts to PostgreSQL.
-pub struct Ledger {
+struct Writer {
     /// Which process this is.
     node: String,
     postgres: Postgres,
+    keep: Keep,
+    observer: Observer,
     /// Shared by the incarnations; only one runs at a time.
-    inbox: Mutex<mpsc::Receiver<Restarted>>,
+    desk: Mutex<Desk>,
 }
 
-/// A ledger for the process called `node`, and where to report to.
-pub fn ledger(node: &str, postgres: Postgres) -> (Observer, Ledger) {
-    let (observer, inbox) = Observer::channel(BUFFER);
-    (observer, Ledger { node: node.to_owned(), postgres, inbox: Mutex::new(inbox) })
+struct Desk {
+    inbox: mpsc::Receiver<Arc<Restarted>>,
+    /// Taken out of the buffer and not known to be written.
+    restarts: Vec<Arc<Restarted>>,
+    pruned: Option<Instant>,
 }
 
-impl Routine for Ledger {
+impl Routine for Writer {
     async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
-        let mut inbox = self.inbox.lock().await;
-        let mut restarts = Vec::new();
-        while stopping.unless(inbox.recv_many(&mut restarts, BATCH)).await.is_some_and(|count| count > 0) {
-            let mut failures = 0;
-            while let Err(fault) = self.write(&restarts).await {
-                failures += 1;
-                tracing::warn!(%fault, waiting = restarts.len(), "restarts cannot be written; trying on");
-                if stopping.unless(tokio::time::sleep(RETRY.draw(failures))).await.is_none() {
-                    return Ok(());
+        let mut desk = self.desk.lock().await;
+        let desk = &mut *desk;
+        let mut failures = 0;
+        loop {
+            if desk.restarts.is_empty() {
+                let taken = stopping.unless(desk.inbox.recv_many(&mut desk.restarts, BATCH)).await;
+                if taken.is_none_or(|count| count == 0) {
+                    break;
                 }
             }
-            restarts.clear();
+            match self.write(&desk.restarts).await {
+                Ok(()) => {
+                    failures = 0;
+                    desk.restarts.clear();
+                    self.prune(&mut desk.pruned).await;
+                }
+                Err(fault) => {
+                    failures += 1;
+                    let waiting = desk.restarts.len() + desk.inbox.len();
+                    tracing::warn!(%fault, waiting, "restarts cannot be written; trying on");
+                    if stopping.unless(tokio::time::sleep(RETRY.draw(failures))).await.is_none() {
+                        break;
+                    }
+                }
+            }
         }
+        self.finish(desk).await;
         Ok(())
     }
 }
 
-impl Ledger {
-    async fn write(&self, restarts: &[Restarted]) -> Result<(), Fault> {
-        let scope = Scope::new(Trace::default(), std::time::Instant::now() + WRITE_WITHIN);
-        let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        let column = |text: fn(&Restarted) -> &str| restarts.iter().map(text).map(sanitized).collect::<Vec<_>>();
-        let number = |value: &dyn Fn(&Restarted) -> i64| restarts.iter().map(value).collect::<Vec<_>>();
-        let at: Vec<OffsetDateTime> = restarts.iter().map(|restart| restart.at).collect();
-        self.postgres
-            .write(
-                &scope,
-                sql!("supervision/record_restarts"),
-                &[
-                    &self.node,
-                    &column(|restart| &restart.path),
-                    &column(|restart| restart.exit_kind.as_str()),
-                    &column(|restart| &restart.message),
-                    &number(&|restart| i64::try_from(restart.incarnation).unwrap_or(i64::MAX)),
-                    &number(&|restart| millis(restart.backoff)),
-                    &number(&|restart| i64::from(restart.budget.max)),
-                    &number(&|restart| millis(restart.budget.period) / 1000),
-                    &number(&|restart| i64::from(restart.budget.used)),
-                    &number(&|restart| millis(restart.recovered)),
-                    &at,
-                ],
-            )
-            .await?;
-        Ok(())
+impl Writer {
+    async fn write(&self, restarts: &[Arc<Restarted>]) -> Result<(), Fault> {
+        store::record_restarts(&self.postgres, &scope(WRITE_WITHIN), &self.node, restarts).await
+    }
+
+    /// Forgets old rows, now and then. Whatever hinders that hinders nothing else.
+    async fn prune(&self, pruned: &mut Option<Instant>) {
+        if pruned.is_some_and(|at| at.elapsed() < PRUNE_EVERY) {
+            return;
+        }
+        *pruned = Some(Instant::now());
+        match store::prune_restarts(&self.postgres, &scope(WRITE_WITHIN), self.keep).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "old restarts were forgotten"),
+            Err(fault) => tracing::warn!(%fault, "old restarts could not be forgotten"),
+        }
+    }
+
+    /// Writes what is left, once; what cannot be written is counted as dropped.
+    async fn finish(&self, desk: &mut Desk) {
+        while let Ok(restart) = desk.inbox.try_recv() {
+            desk.restarts.push(restart);
+        }
+        if desk.restarts.is_empty() {
+            return;
+        }
+        let written = tokio::time::timeout(LAST_WRITE_WITHIN, self.write(&desk.restarts)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            self.observer.drop(desk.restarts.len() as u64);
+            tracing::error!(count = desk.restarts.len(), "restarts were not written to the ledger before the end");
+        }
+        desk.restarts.clear();
     }
 }
 
-/// PostgreSQL stores no NUL; a panic's message may hold one, and may be long.
-fn sanitized(text: &str) -> String {
-    text.chars().filter(|c| *c != '\0').take(2000).collect()
+fn scope(within: Duration) -> Scope {
+    Scope::new(Trace::default(), Instant::now() + within)
 }

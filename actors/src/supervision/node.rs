@@ -1,17 +1,19 @@
 //! The tree as it is now: a node for each child, written by its supervisor, read by anybody.
 //!
-//! Reading asks no actor, so it is cheap and works while one of them is stuck.
+//! Reading asks no actor, so it is cheap and works while one of them is stuck. What is below a supervisor that
+//! ended has ended with it.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
 use super::child::Started;
 use super::intensity::{Intensity, Window};
-use super::spec::{Body, ChildSpec, Strategy, SupervisorSpec};
-use crate::kit::endpoint::Counters;
+use super::spec::{Body, ChildSpec, Patience, Strategy, SupervisorSpec};
+use crate::kit::counters::{Counters, Victim};
+use crate::kit::nudge::Nudge;
 
 /// Whether an actor is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct Node {
     supervisor: Option<(Strategy, Intensity)>,
     counters: Option<Arc<Counters>>,
     children: Vec<Arc<Node>>,
+    patience: Patience,
+    stop_within: Duration,
     life: Mutex<Life>,
 }
 
@@ -52,7 +56,13 @@ struct Life {
     restarts: u64,
     /// Restarts of this supervisor's children in its period.
     window: Window,
-    crash: Option<Box<dyn Fn() + Send + Sync>>,
+    alive: Option<Started>,
+    /// When the last incarnation ended, while there is none.
+    ended_at: Option<Instant>,
+    /// The watchdog has found that it makes no progress.
+    stalled: bool,
+    /// Why it is being killed.
+    verdict: Option<String>,
 }
 
 /// What a node looked like at one moment.
@@ -72,6 +82,8 @@ pub struct Snapshot {
     pub incarnation: u64,
     /// How often it was started again.
     pub restarts: u64,
+    /// It makes no progress.
+    pub stalled: bool,
     /// Mailbox depth, in flight, handled, failed; for actors with a mailbox that others send to.
     pub mailbox: Option<[u64; 4]>,
     /// In the order of their start.
@@ -81,7 +93,8 @@ pub struct Snapshot {
 impl Node {
     /// The node of a root supervisor and, below it, of its whole tree.
     pub(super) fn root(path: &str, spec: &SupervisorSpec) -> Arc<Self> {
-        Self::new(path.into(), "supervisor", Some(spec), None)
+        let stop_within = spec.children.iter().map(|child| child.stop_within).sum();
+        Self::new(path.into(), "supervisor", Some(spec), None, (Patience::default(), stop_within))
     }
 
     fn new(
@@ -89,6 +102,7 @@ impl Node {
         kind: &'static str,
         spec: Option<&SupervisorSpec>,
         counters: Option<Arc<Counters>>,
+        (patience, stop_within): (Patience, Duration),
     ) -> Arc<Self> {
         let children =
             spec.map_or(&[][..], |spec| &spec.children).iter().map(|child| Self::child(&path, child)).collect();
@@ -98,22 +112,28 @@ impl Node {
             kind,
             counters,
             children,
+            patience,
+            stop_within,
             life: Mutex::new(Life {
                 status: Status::Starting,
                 started_at: None,
                 incarnation: 0,
                 restarts: 0,
                 window: Window::default(),
-                crash: None,
+                alive: None,
+                ended_at: None,
+                stalled: false,
+                verdict: None,
             }),
         })
     }
 
     fn child(parent: &str, child: &ChildSpec) -> Arc<Self> {
         let path = format!("{parent}/{}", child.name).into();
+        let limits = (child.patience, child.stop_within);
         match &child.body {
-            Body::Actor { counters, .. } => Self::new(path, child.kind, None, counters.clone()),
-            Body::Supervisor(spec) => Self::new(path, child.kind, Some(spec), None),
+            Body::Actor { counters, .. } => Self::new(path, child.kind, None, counters.clone(), limits),
+            Body::Supervisor(spec) => Self::new(path, child.kind, Some(spec), None, limits),
         }
     }
 
@@ -135,15 +155,18 @@ impl Node {
         self.children.iter().find_map(|child| child.find(path))
     }
 
-    /// Makes the actor panic on its next turn; `false` when it is not there now.
-    pub fn crash(&self) -> bool {
-        match &self.life().crash {
-            Some(crash) => {
-                crash();
-                true
-            }
-            None => false,
-        }
+    /// Tells the actor something for its next turn; `false` when it is not there now.
+    pub fn nudge(&self, nudge: Nudge) -> bool {
+        let life = self.life();
+        let Some(alive) = &life.alive else { return false };
+        (alive.nudge)(nudge);
+        true
+    }
+
+    /// Everybody below this node, and itself, supervisors before their children.
+    pub(super) fn flatten(self: &Arc<Self>) -> Vec<Arc<Node>> {
+        let below = self.children.iter().flat_map(|child| child.flatten());
+        std::iter::once(Arc::clone(self)).chain(below).collect()
     }
 
     /// What it and everything below it look like now.
@@ -159,6 +182,7 @@ impl Node {
             started_at: life.started_at,
             incarnation: life.incarnation,
             restarts: life.restarts,
+            stalled: life.stalled,
             mailbox: self.counters.as_ref().map(|counters| {
                 let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
                 [counters.depth() as u64, read(&counters.in_flight), read(&counters.handled), read(&counters.failed)]
@@ -173,15 +197,84 @@ impl Node {
         life.status = Status::Running;
         life.started_at = Some(OffsetDateTime::now_utc());
         life.incarnation += 1;
-        life.crash = Some(started.crash);
+        life.alive = Some(started);
+        life.ended_at = None;
+        life.stalled = false;
         life.incarnation
     }
 
-    /// Notes that the incarnation ended, and whether another one is to come.
+    /// Notes that the incarnation ended, and all below it with it, and whether others are to come.
     pub(super) fn ended(&self, status: Status) {
         let mut life = self.life();
         life.status = status;
-        life.crash = None;
+        if life.alive.take().is_some() {
+            life.ended_at = Some(Instant::now());
+        }
+        life.stalled = false;
+        drop(life);
+        self.children.iter().for_each(|child| child.ended(status));
+    }
+
+    /// When an incarnation ended that has no successor yet.
+    pub(super) fn ended_at(&self) -> Option<Instant> {
+        self.life().ended_at
+    }
+
+    /// The number of the incarnation that runs now.
+    pub(super) fn running(&self) -> Option<u64> {
+        let life = self.life();
+        life.alive.as_ref().map(|_| life.incarnation)
+    }
+
+    /// Notes whether it makes progress; `true` when that is news.
+    pub(super) fn set_stalled(&self, stalled: bool) -> bool {
+        let mut life = self.life();
+        std::mem::replace(&mut life.stalled, stalled) != stalled
+    }
+
+    /// Kills the incarnation that runs now, for this reason.
+    pub(super) fn kill(&self, verdict: &str) {
+        let mut life = self.life();
+        if let Some(alive) = &life.alive {
+            alive.cell.kill();
+            life.verdict = Some(verdict.to_owned());
+        }
+    }
+
+    /// Why the incarnation that has just ended was killed, if it was.
+    pub(super) fn take_verdict(&self) -> Option<String> {
+        self.life().verdict.take()
+    }
+
+    pub(super) fn counters(&self) -> Option<&Arc<Counters>> {
+        self.counters.as_ref()
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    pub(super) fn stop_within(&self) -> Duration {
+        self.stop_within
+    }
+
+    /// Nobody is above it.
+    pub(super) fn is_root(&self) -> bool {
+        !self.path.contains('/')
+    }
+
+    pub(super) fn is_supervisor(&self) -> bool {
+        self.supervisor.is_some()
+    }
+
+    /// The message that the incarnation which has just ended left unanswered.
+    pub(super) fn victim(&self) -> Option<Victim> {
+        self.counters.as_ref().and_then(|counters| counters.victim())
+    }
+
+    /// One that it is known to have left unanswered only now.
+    pub(super) fn lost(&self) -> Option<Victim> {
+        self.counters.as_ref().and_then(|counters| counters.lost())
     }
 
     pub(super) fn restarted(&self) {
@@ -195,6 +288,11 @@ impl Node {
         let mut life = self.life();
         let allowed = life.window.admit(now, intensity);
         (allowed, life.window.used(now, intensity))
+    }
+
+    /// Restarts of this supervisor's children in the period that ends at `now`.
+    pub(super) fn used(&self, now: Instant) -> u32 {
+        self.supervisor.map_or(0, |(_, intensity)| self.life().window.used(now, intensity))
     }
 
     pub(super) fn intensity(&self) -> Option<Intensity> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::child::Start;
 use super::intensity::Intensity;
-use crate::kit::endpoint::Counters;
+use crate::kit::counters::Counters;
 
 /// Which children a restart touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,25 @@ pub struct ChildSpec {
     pub restart: Restart,
     /// How long it may take to work off what it holds when it is stopped; then it is killed.
     pub stop_within: Duration,
+    /// How long it may make no progress.
+    pub patience: Patience,
     /// How it is started.
     pub body: Body,
+}
+
+/// How long an actor may make no progress, and what the watchdog does then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long a message may be in hand while others wait; the watchdog's own limit when there is none here.
+    pub hold: Option<Duration>,
+    /// Kill it, so that it is started again; otherwise it is only reported.
+    pub kill: bool,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { hold: None, kill: true }
+    }
 }
 
 /// What stands behind a child.
@@ -86,6 +103,7 @@ impl ChildSpec {
             kind: "supervisor",
             restart: Restart::Permanent,
             stop_within: children + Duration::from_secs(1),
+            patience: Patience::default(),
             body: Body::Supervisor(Arc::new(spec)),
         }
     }
@@ -94,6 +112,13 @@ impl ChildSpec {
     #[must_use]
     pub fn with_restart(mut self, restart: Restart) -> Self {
         self.restart = restart;
+        self
+    }
+
+    /// The same child with another patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 }

@@ -16,13 +16,13 @@ pub enum ExitKind {
 }
 
 impl ExitKind {
-    /// The word in the ledger and in metrics.
+    /// The word in the ledger and in metrics. An actor that is always to run and ended all the same is in error,
+    /// however calmly it went.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Panic => "panic",
-            Self::Error => "error",
+            Self::Error | Self::Normal => "error",
             Self::Killed => "killed",
-            Self::Normal => "normal",
         }
     }
 }

@@ -13,20 +13,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::child::Started;
-use super::ledger::{Budget, Observer, Restarted};
+use super::events::What;
 use super::node::{Node, Status};
+use super::observer::{Budget, Observer, Reason};
+use super::recovery::{End, Recovery};
 use super::spec::{Body, ChildSpec, Restart, Strategy, SupervisorSpec};
 use super::strategy::{self, ExitKind};
 use crate::kit::Fault;
-use crate::kit::metrics;
+use crate::kit::nudge::Nudge;
 use crate::kit::retry::Backoff;
 
 /// For crash loops and failing starts; an extension of OTP, which restarts at once.
@@ -43,8 +44,8 @@ enum Order {
     Start { from: usize, until: usize, ticket: u64 },
     /// Stop all children in reverse, then oneself.
     Shutdown(oneshot::Sender<()>),
-    /// Panic on this turn: fault injection by an operator or a test.
-    Crash,
+    /// From the supervisor above, the watchdog, or whoever injects faults.
+    Nudge(Nudge),
 }
 
 /// The actor. Shared by all its incarnations.
@@ -58,6 +59,7 @@ struct Supervisor {
 #[derive(Default)]
 struct Child {
     cell: Option<ActorCell>,
+    /// Since when it has not ended by its own doing. Who is stopped with a sibling is not to blame.
     since: Option<Instant>,
     /// Ends in a row, each soon after its start.
     failures: u32,
@@ -66,14 +68,6 @@ struct Child {
     gone: bool,
     /// How the last incarnation ended, until the next one runs.
     end: Option<End>,
-}
-
-struct End {
-    at: Instant,
-    exit: ExitKind,
-    message: String,
-    backoff: Duration,
-    used: u32,
 }
 
 struct State {
@@ -112,7 +106,10 @@ impl Actor for Supervisor {
                 let _ = done.send(());
                 Ok(())
             }
-            Order::Crash => crate::kit::crash(),
+            Order::Nudge(nudge) => {
+                nudge.obey().await;
+                Ok(())
+            }
         }
     }
 
@@ -134,7 +131,10 @@ impl Actor for Supervisor {
             _ => return Ok(()),
         };
         match state.by_id.remove(&cell.get_id()) {
-            Some(index) if !state.stopping => self.ended(&myself, state, index, exit, message).await,
+            Some(index) if !state.stopping => {
+                let reason = if exit == ExitKind::Killed { Reason::Killed } else { Reason::Crashed };
+                self.ended(&myself, state, index, exit, reason, message).await
+            }
             _ => Ok(()),
         }
     }
@@ -158,17 +158,24 @@ impl Supervisor {
             if child.cell.is_some() || child.gone {
                 continue;
             }
+            // What ended together with the last incarnation of this supervisor has not been accounted for.
+            let orphan = node.ended_at().filter(|_| child.end.is_none()).map(|at| {
+                End::taken_along(Reason::SupervisorEnded, format!("{} ended", self.node.path()), at, node.victim())
+            });
+            let end = child.end.take().or(orphan);
             match self.start_child(spec, node, myself.get_cell()).await {
                 Ok(started) => {
                     state.by_id.insert(started.cell.get_id(), index);
                     child.cell = Some(started.cell.clone());
-                    child.since = Some(Instant::now());
-                    let incarnation = node.started(started);
-                    self.tell(node, child.end.take(), incarnation);
+                    let taken_along = end.as_ref().is_some_and(|end| end.reason == Reason::SiblingEnded);
+                    if !taken_along || child.since.is_none() {
+                        child.since = Some(Instant::now());
+                    }
+                    self.tell(node, end, started);
                 }
                 Err(message) => {
                     child.since = None;
-                    self.ended(myself, state, index, ExitKind::Error, message).await?;
+                    self.ended(myself, state, index, ExitKind::Error, Reason::StartFailed, message).await?;
                     if self.spec.strategy != Strategy::OneForOne {
                         break;
                     }
@@ -186,7 +193,7 @@ impl Supervisor {
                     Self { spec: Arc::clone(children), node: Arc::clone(node), observer: self.observer.clone() };
                 let (actor, _) =
                     Actor::spawn_linked(None, supervisor, (), myself).await.map_err(|error| error.to_string())?;
-                Ok(Started { cell: actor.get_cell(), crash: Box::new(move || drop(actor.send_message(Order::Crash))) })
+                Ok(started(actor))
             }
         }
     }
@@ -198,6 +205,7 @@ impl Supervisor {
         state: &mut State,
         index: usize,
         exit: ExitKind,
+        reason: Reason,
         message: String,
     ) -> Result<(), ActorProcessingErr> {
         let now = Instant::now();
@@ -207,6 +215,9 @@ impl Supervisor {
             return Ok(());
         };
         child.cell = None;
+        let victim = node.victim();
+        let message = node.take_verdict().unwrap_or(message);
+        self.observer.note(What::Stopped { path: Arc::clone(node.path()), message: message.clone() });
         if !strategy::restarts(spec.restart, exit) {
             child.gone = spec.restart == Restart::Temporary;
             node.ended(Status::Stopped);
@@ -216,9 +227,11 @@ impl Supervisor {
         let stable = child.since.is_some_and(|since| now.saturating_duration_since(since) >= STABLE_AFTER);
         child.failures = if stable { 0 } else { child.failures.saturating_add(1) };
         let backoff = BACKOFF.draw(child.failures);
-        let (allowed, used) = self.node.admit(now);
+        // A message that is not given to the actor again is no reason to give the actor up.
+        let excused = node.counters().is_some_and(|counters| counters.take_excuse());
+        let (allowed, used) = if excused { (true, self.node.used(now)) } else { self.node.admit(now) };
         tracing::warn!(actor.path = %node.path(), exit_kind = exit.as_str(), %message, backoff_ms = backoff.as_millis(), "an actor ended");
-        child.end = Some(End { at: now, exit, message, backoff, used });
+        child.end = Some(End { at: now, wall: SystemTime::now(), exit, reason, message, backoff, used, victim });
         if !allowed {
             return self.escalate(state, index).await;
         }
@@ -239,6 +252,7 @@ impl Supervisor {
         let reason =
             format!("{} gives up: {child} ended more often than its restart intensity allows", self.node.path());
         tracing::error!(actor.path = %self.node.path(), "{reason}");
+        self.observer.note(What::Escalated { path: Arc::clone(self.node.path()), message: reason.clone() });
         self.stop(state, 0..self.spec.children.len(), Status::Starting).await;
         Err(Fault::internal(reason).into())
     }
@@ -251,33 +265,46 @@ impl Supervisor {
             else {
                 continue;
             };
-            if let Some(cell) = child.cell.take() {
-                state.by_id.remove(&cell.get_id());
-                child.gone = spec.restart == Restart::Temporary;
-                stop_child(spec, &cell).await;
-            }
+            let Some(cell) = child.cell.take() else {
+                if !child.gone {
+                    node.ended(status);
+                }
+                continue;
+            };
+            state.by_id.remove(&cell.get_id());
+            child.gone = spec.restart == Restart::Temporary;
+            let at = Instant::now();
+            stop_child(spec, &cell).await;
             node.ended(status);
+            let message = match status {
+                Status::Stopped => "stopped",
+                _ => "stopped together with a sibling that ended",
+            };
+            self.observer.note(What::Stopped { path: Arc::clone(node.path()), message: message.to_owned() });
+            if status != Status::Stopped {
+                let end = End::taken_along(Reason::SiblingEnded, message.to_owned(), at, node.victim());
+                child.end = Some(End { used: self.node.used(at), ..end });
+            }
         }
     }
 
-    /// Tells the observer of a restart, now that it is over.
-    fn tell(&self, node: &Arc<Node>, end: Option<End>, incarnation: u64) {
-        if incarnation > 1 {
-            node.restarted();
-        }
+    /// Makes a new incarnation known; if it is a restart, that is told as soon as it has had its first turn.
+    fn tell(&self, node: &Arc<Node>, end: Option<End>, started: Started) {
+        let (hello, first_turn) = oneshot::channel();
+        (started.nudge)(Nudge::Hello(hello));
+        let incarnation = node.started(started);
+        self.observer.note(What::Started { path: Arc::clone(node.path()), incarnation });
         let (Some(end), Some(intensity)) = (end, self.node.intensity()) else { return };
-        metrics::restarted(node.path(), end.exit.as_str());
-        self.observer.restarted(Restarted {
-            path: Arc::clone(node.path()),
-            exit_kind: end.exit,
-            message: end.message,
-            incarnation,
-            backoff: end.backoff,
-            budget: Budget { max: intensity.max, period: intensity.period, used: end.used },
-            recovered: end.at.elapsed(),
-            at: OffsetDateTime::now_utc(),
-        });
+        node.restarted();
+        let budget = Budget { max: intensity.max, period: intensity.period, used: end.used };
+        Recovery { node: Arc::clone(node), end, incarnation, budget, first_turn }.report(self.observer.clone());
     }
+}
+
+fn started(actor: ActorRef<Order>) -> Started {
+    let cell = actor.get_cell();
+    // A supervisor that has ended needs no word.
+    Started { cell, nudge: Box::new(move |nudge| drop(actor.send_message(Order::Nudge(nudge)))) }
 }
 
 fn send_after(myself: &ActorRef<Order>, wait: Duration, order: Order) {
@@ -348,7 +375,6 @@ pub async fn start_root(spec: SupervisorSpec, observer: Observer) -> Result<Root
     let node = Node::root("root", &spec);
     let supervisor = Supervisor { spec: Arc::new(spec), node: Arc::clone(&node), observer };
     let (actor, ended) = Actor::spawn(None, supervisor, ()).await.map_err(Fault::internal)?;
-    let crash = actor.clone();
-    node.started(Started { cell: actor.get_cell(), crash: Box::new(move || drop(crash.send_message(Order::Crash))) });
+    node.started(started(actor.clone()));
     Ok(Root { actor, ended, node })
 }

@@ -6,6 +6,7 @@ use actors::auth::{self, Cost, Secret};
 use actors::jobs;
 use actors::kit::retry::Backoff;
 use actors::kit::{postgres, redis};
+use actors::supervision::{ledger, watchdog};
 use actors::{Settings, migrations};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -36,6 +37,7 @@ pub async fn database() -> Database {
     postgres.config.dbname(&name);
     migrations::migrate(&postgres.config).await.expect("migrations");
     let client = connect(config.dbname(&name)).await;
+    client.batch_execute("create table trials (job bigint not null)").await.expect("a table for effects");
     // Keys are kept apart by a prefix of their own: the server is shared.
     let settings = Settings {
         node: "test".to_owned(),
@@ -51,6 +53,12 @@ pub async fn database() -> Database {
             room: 1024,
             hands: 8,
             batch: 64,
+        },
+        ledger: ledger::Keep { age: Duration::from_secs(3600), rows: 100_000 },
+        watchdog: watchdog::Limits {
+            tick: Duration::from_millis(100),
+            turn: Duration::from_secs(10),
+            hold: Duration::from_secs(60),
         },
         jobs: Some(jobs::Settings {
             workers: 4,

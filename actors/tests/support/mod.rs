@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actors::kit::command::{Ask, Outcome};
+use actors::kit::nudge::{Injected, Nudge};
 use actors::kit::pool::Worker;
 use actors::kit::{Caller, Command, Endpoint, Failure, Scope, Trace};
 use actors::messages;
 use actors::supervision::intensity::Intensity;
-use actors::supervision::ledger::{Observer, Restarted};
+use actors::supervision::observer::{Observer, Restarted};
 use actors::supervision::{ChildSpec, Root, Snapshot, Strategy, SupervisorSpec, child, start_root};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -93,7 +94,7 @@ impl Worker for Player {
 }
 
 /// A root with these children, and what it reports.
-pub async fn tree(strategy: Strategy, max: u32, children: Vec<ChildSpec>) -> (Root, mpsc::Receiver<Restarted>) {
+pub async fn tree(strategy: Strategy, max: u32, children: Vec<ChildSpec>) -> (Root, mpsc::Receiver<Arc<Restarted>>) {
     let intensity = Intensity { max, period: Duration::from_secs(60) };
     let (observer, restarts) = Observer::channel(1000);
     let root = start_root(SupervisorSpec { strategy, intensity, children }, observer).await.unwrap();
@@ -111,15 +112,24 @@ pub async fn player(room: usize, hands: usize) -> Played {
 pub struct Played {
     pub endpoint: Endpoint<PlayMessage>,
     pub root: Root,
-    pub restarts: mpsc::Receiver<Restarted>,
+    pub restarts: mpsc::Receiver<Arc<Restarted>>,
     pub begun: mpsc::UnboundedReceiver<&'static str>,
     pub gate: Arc<Semaphore>,
 }
 
 impl Played {
     pub fn crash(&self) {
-        assert!(self.root.node().find("root/player").unwrap().crash());
+        crash(&self.root, "root/player");
     }
+}
+
+/// Makes an actor panic on its next turn.
+pub fn crash(root: &Root, path: &str) {
+    inject(root, path, Injected::Crash);
+}
+
+pub fn inject(root: &Root, path: &str, fault: Injected) {
+    assert!(root.node().find(path).unwrap().nudge(Nudge::Fault(fault)), "{path} is not there");
 }
 
 /// The next one, which has to come.
