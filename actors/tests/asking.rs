@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use actors::kit::Failure;
+use actors::kit::{Caller, Failure, Trace};
 use support::*;
 
 #[tokio::test]
@@ -138,5 +138,54 @@ async fn counters_say_what_waits_and_what_is_under_way_also_after_a_crash() {
     next(&mut played.restarts).await;
     while mailbox(&played)[..2] != [0, 0] {
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_panics_three_times_is_not_worked_on_again() {
+    let mut played = player(10, 4).await;
+    let answer = played.endpoint.ask(&caller(), Read(Behaviour::Panic)).await;
+    assert!(matches!(answer, Err(Failure::Poison(_))), "{answer:?}");
+    for _ in 0..3 {
+        assert_eq!(begins(&mut played.begun).await, "read");
+    }
+    assert!(played.begun.try_recv().is_err(), "it was worked on a fourth time");
+    assert_eq!(at(&played.root.node().snapshot(), "root/player").restarts, 0, "the actor lives on");
+}
+
+#[tokio::test]
+async fn an_answer_to_a_repeated_ask_means_what_its_command_says() {
+    let mut played = player(10, 4).await;
+    let endpoint = played.endpoint.clone();
+    let asked = tokio::spawn(async move { endpoint.ask(&caller(), Remove(Behaviour::WaitAtGate)).await });
+    begins(&mut played.begun).await;
+    played.crash();
+    begins(&mut played.begun).await;
+    played.gate.add_permits(1);
+    // The second time there is nothing to remove any more: the first time did it.
+    assert!(asked.await.unwrap().is_ok());
+    let other = played.endpoint.ask(&caller(), Remove(Behaviour::Answer)).await;
+    assert!(matches!(other, Err(Failure::Refused("nothing there"))), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_restart_names_the_request_that_it_cost() {
+    let mut played = player(10, 1).await;
+    let trace = Trace::from_traceparent(Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+    for (in_hand, waiting) in [(true, false), (true, true), (false, false)] {
+        let mut asks = tokio::task::JoinSet::new();
+        for _ in 0..usize::from(in_hand) + usize::from(waiting) {
+            let (endpoint, caller) = (played.endpoint.clone(), Caller { trace: trace.clone(), ..caller() });
+            asks.spawn(async move { endpoint.ask(&caller, Write(Behaviour::WaitAtGate)).await });
+        }
+        if in_hand {
+            begins(&mut played.begun).await;
+        }
+        played.crash();
+        let named = next(&mut played.restarts).await.trace_id.clone();
+        assert_eq!(named.as_deref(), in_hand.then_some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        while let Some(answer) = asks.join_next().await {
+            assert!(matches!(answer.unwrap(), Err(Failure::Died(_))));
+        }
     }
 }

@@ -21,6 +21,9 @@ impl Command for Double {
     const IDEMPOTENT: bool = true;
 }
 
+/// Whatever batch holds this number panics.
+const POISON: i64 = 1313;
+
 /// Doubles numbers in batches; a batch of several with a negative one is refused as a whole.
 struct Doubler {
     batches: Mutex<Vec<Vec<i64>>>,
@@ -36,6 +39,7 @@ impl Gather for Doubler {
         self.batches.lock().unwrap().push(commands.iter().map(|n| n.0).collect());
         self.begun.send(()).ok();
         self.gate.acquire().await.unwrap().forget();
+        assert!(commands.iter().all(|n| n.0 != POISON), "told to");
         if commands.iter().any(|n| n.0 < 0) {
             return Err(refused_statement().await);
         }
@@ -57,7 +61,7 @@ struct Doubling {
     endpoint: Mailbox<Double>,
     rules: Arc<Doubler>,
     begun: mpsc::UnboundedReceiver<()>,
-    _root: Root,
+    root: Root,
 }
 
 async fn doubling(hands: usize, batch: usize, permits: usize) -> Doubling {
@@ -66,7 +70,7 @@ async fn doubling(hands: usize, batch: usize, permits: usize) -> Doubling {
     let endpoint = Endpoint::new("doubler", "root/doubler", 1000);
     let children = vec![child::batcher(&endpoint, Arc::clone(&rules), hands, batch)];
     let (root, _restarts) = tree(Strategy::OneForOne, 10, children).await;
-    Doubling { endpoint, rules, begun: beginnings, _root: root }
+    Doubling { endpoint, rules, begun: beginnings, root: root }
 }
 
 impl Doubling {
@@ -162,4 +166,25 @@ async fn a_refusal_is_one_callers_answer_and_nobody_elses() {
     let (zero, one) = (doubling.ask(0), doubling.ask(1));
     assert!(matches!(zero.await.unwrap(), Err(Failure::Refused("zero"))));
     assert_eq!(one.await.unwrap().unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_message_that_panics_every_batch_is_struck_off_and_costs_nobody_else_an_answer() {
+    let mut doubling = doubling(1, 100, 0).await;
+    let first = doubling.ask(1);
+    doubling.begun.recv().await.unwrap();
+    let innocent: Vec<_> = (2..=9).map(|n| doubling.ask(n)).collect();
+    let poison = doubling.ask(POISON);
+    doubling.waiting(9).await;
+    doubling.rules.gate.add_permits(100);
+    assert_eq!(first.await.unwrap().unwrap(), 2);
+    for (n, other) in (2..=9).zip(innocent) {
+        assert_eq!(other.await.unwrap().unwrap(), n * 2);
+    }
+    let answer = poison.await.unwrap();
+    assert!(matches!(answer, Err(Failure::Poison(_))), "{answer:?}");
+    let met: Vec<_> = doubling.batches().into_iter().filter(|batch| batch.contains(&POISON)).collect();
+    assert_eq!(met.len(), 3, "it was given to the actor as often: {met:?}");
+    assert_eq!(met[1..], [[POISON], [POISON]], "a suspect is worked on alone");
+    assert_eq!(at(&doubling.root.node().snapshot(), "root/doubler").restarts, 0, "the actor itself lives on");
 }

@@ -13,6 +13,7 @@
 
 pub mod client;
 pub mod database;
+pub mod events;
 pub mod otlp;
 pub mod raw;
 pub mod service;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use client::{Answer, Client, User};
 pub use database::Stage;
+pub use events::Events;
 pub use service::Service;
 
 /// How long anything may take before it counts as never: generous, for machines that are slow and busy.

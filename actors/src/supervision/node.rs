@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use time::OffsetDateTime;
 
@@ -45,7 +45,6 @@ pub struct Node {
     counters: Option<Arc<Counters>>,
     children: Vec<Arc<Node>>,
     patience: Patience,
-    stop_within: Duration,
     life: Mutex<Life>,
 }
 
@@ -63,6 +62,8 @@ struct Life {
     stalled: bool,
     /// Why it is being killed.
     verdict: Option<String>,
+    /// This supervisor waits for a child to stop, at the longest until then.
+    waits_until: Option<Instant>,
 }
 
 /// What a node looked like at one moment.
@@ -93,8 +94,7 @@ pub struct Snapshot {
 impl Node {
     /// The node of a root supervisor and, below it, of its whole tree.
     pub(super) fn root(path: &str, spec: &SupervisorSpec) -> Arc<Self> {
-        let stop_within = spec.children.iter().map(|child| child.stop_within).sum();
-        Self::new(path.into(), "supervisor", Some(spec), None, (Patience::default(), stop_within))
+        Self::new(path.into(), "supervisor", Some(spec), None, Patience::default())
     }
 
     fn new(
@@ -102,7 +102,7 @@ impl Node {
         kind: &'static str,
         spec: Option<&SupervisorSpec>,
         counters: Option<Arc<Counters>>,
-        (patience, stop_within): (Patience, Duration),
+        patience: Patience,
     ) -> Arc<Self> {
         let children =
             spec.map_or(&[][..], |spec| &spec.children).iter().map(|child| Self::child(&path, child)).collect();
@@ -113,7 +113,6 @@ impl Node {
             counters,
             children,
             patience,
-            stop_within,
             life: Mutex::new(Life {
                 status: Status::Starting,
                 started_at: None,
@@ -124,16 +123,16 @@ impl Node {
                 ended_at: None,
                 stalled: false,
                 verdict: None,
+                waits_until: None,
             }),
         })
     }
 
     fn child(parent: &str, child: &ChildSpec) -> Arc<Self> {
         let path = format!("{parent}/{}", child.name).into();
-        let limits = (child.patience, child.stop_within);
         match &child.body {
-            Body::Actor { counters, .. } => Self::new(path, child.kind, None, counters.clone(), limits),
-            Body::Supervisor(spec) => Self::new(path, child.kind, Some(spec), None, limits),
+            Body::Actor { counters, .. } => Self::new(path, child.kind, None, counters.clone(), child.patience),
+            Body::Supervisor(spec) => Self::new(path, child.kind, Some(spec), None, child.patience),
         }
     }
 
@@ -200,6 +199,7 @@ impl Node {
         life.alive = Some(started);
         life.ended_at = None;
         life.stalled = false;
+        life.waits_until = None;
         life.incarnation
     }
 
@@ -254,17 +254,19 @@ impl Node {
         self.patience
     }
 
-    pub(super) fn stop_within(&self) -> Duration {
-        self.stop_within
+    /// Notes that this supervisor's turn takes so long because a child may; `None` when that is over.
+    pub(super) fn wait_until(&self, until: Option<Instant>) {
+        self.life().waits_until = until;
+    }
+
+    /// Its turn may take this long.
+    pub(super) fn may_wait(&self) -> bool {
+        self.life().waits_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Nobody is above it.
     pub(super) fn is_root(&self) -> bool {
         !self.path.contains('/')
-    }
-
-    pub(super) fn is_supervisor(&self) -> bool {
-        self.supervisor.is_some()
     }
 
     /// The message that the incarnation which has just ended left unanswered.

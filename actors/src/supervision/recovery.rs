@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind};
+use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -70,13 +71,19 @@ impl Recovery {
                 budget,
                 recovered,
                 trace_id: victim.as_ref().map(|victim| victim.span.trace_id().to_string()),
-                at: end.wall.into(),
+                at: to_the_microsecond(end.wall),
             };
             metrics::restarted(&restart.path, restart.exit_kind.as_str());
             trace(&restart, end.wall, victim.as_ref());
             observer.restarted(restart);
         });
     }
+}
+
+/// As exact as PostgreSQL keeps it, so that the same moment reads the same everywhere.
+fn to_the_microsecond(at: SystemTime) -> OffsetDateTime {
+    let at = OffsetDateTime::from(at);
+    at.replace_nanosecond(at.microsecond() * 1000).unwrap_or(at)
 }
 
 /// A span from the end to the first turn: in the trace of the request that the end cost, if it cost one, and

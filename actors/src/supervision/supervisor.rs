@@ -274,7 +274,9 @@ impl Supervisor {
             state.by_id.remove(&cell.get_id());
             child.gone = spec.restart == Restart::Temporary;
             let at = Instant::now();
+            self.node.wait_until(Some(at + spec.stop_within + KILL_WITHIN));
             stop_child(spec, &cell).await;
+            self.node.wait_until(None);
             node.ended(status);
             let message = match status {
                 Status::Stopped => "stopped",

@@ -35,7 +35,7 @@ const SETTLE: u32 = 4;
 pub struct Limits {
     /// How often the actors are looked at.
     pub tick: Duration,
-    /// How long a turn may take. A supervisor's may take as long as its children need to stop, too.
+    /// How long a turn may take; the time that a supervisor waits for a child to stop is not counted.
     pub turn: Duration,
     /// How long a message may be in hand while others wait, unless the actor's spec says otherwise.
     pub hold: Duration,
@@ -143,10 +143,9 @@ impl Watchdog {
     }
 
     fn find(&self, node: &Node, watch: &mut Watch) -> Option<Stall> {
-        let turn = self.limits.turn + if node.is_supervisor() { node.stop_within() } else { Duration::ZERO };
         let open = match &mut watch.asked {
             Some((heard, ticks)) => {
-                *ticks += 1;
+                *ticks += u32::from(!node.may_wait());
                 let still = heard.try_recv() == Err(oneshot::error::TryRecvError::Empty);
                 still.then_some(self.limits.tick * *ticks)
             }
@@ -157,7 +156,7 @@ impl Watchdog {
             watch.asked = node.nudge(Nudge::Hello(hello)).then_some((heard, 0));
         }
         let open = open.unwrap_or_default();
-        if open > turn {
+        if open > self.limits.turn {
             return Some(Stall::Turn(open));
         }
         let limit = node.patience().hold.unwrap_or(self.limits.hold);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actors::kit::command::{Ask, Outcome};
+use actors::kit::command::{Answer, Ask, Outcome};
 use actors::kit::nudge::{Injected, Nudge};
 use actors::kit::pool::Worker;
 use actors::kit::{Caller, Command, Endpoint, Failure, Scope, Trace};
@@ -32,6 +32,10 @@ pub struct Read(pub Behaviour);
 #[derive(Clone, Debug)]
 pub struct Write(pub Behaviour);
 
+/// Work that finds nothing to do any more when it has been done before.
+#[derive(Clone, Debug)]
+pub struct Remove(pub Behaviour);
+
 #[derive(Clone, Debug)]
 pub enum Behaviour {
     Answer,
@@ -54,8 +58,22 @@ impl Command for Write {
     const IDEMPOTENT: bool = false;
 }
 
+impl Command for Remove {
+    type Reply = ();
+    type Refusal = &'static str;
+    const NAME: &'static str = "remove";
+    const IDEMPOTENT: bool = true;
+
+    fn repeated(answer: Answer<Self>) -> Answer<Self> {
+        match answer {
+            Err(Failure::Refused("nothing there")) => Ok(()),
+            answer => answer,
+        }
+    }
+}
+
 messages! {
-    pub enum PlayMessage { Read, Write }
+    pub enum PlayMessage { Read, Write, Remove }
 }
 
 /// A worker that does as it is told, and tells what it did.
@@ -88,6 +106,13 @@ impl Worker for Player {
     async fn handle(&self, message: PlayMessage, _: Scope) -> Outcome {
         match message {
             PlayMessage::Read(ask) => ask.serve(|Read(behaviour)| self.play("read", behaviour)).await,
+            PlayMessage::Remove(ask) => {
+                ask.serve(async |Remove(behaviour)| {
+                    self.play("remove", behaviour).await?;
+                    Err(Failure::Refused("nothing there"))
+                })
+                .await
+            }
             PlayMessage::Write(ask) => ask.serve(|Write(behaviour)| self.play("write", behaviour)).await,
         }
     }
