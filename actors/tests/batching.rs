@@ -70,7 +70,7 @@ async fn doubling(hands: usize, batch: usize, permits: usize) -> Doubling {
     let endpoint = Endpoint::new("doubler", "root/doubler", 1000);
     let children = vec![child::batcher(&endpoint, Arc::clone(&rules), hands, batch)];
     let (root, _restarts) = tree(Strategy::OneForOne, 10, children).await;
-    Doubling { endpoint, rules, begun: beginnings, root: root }
+    Doubling { endpoint, rules, begun: beginnings, root }
 }
 
 impl Doubling {

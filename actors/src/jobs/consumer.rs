@@ -71,8 +71,10 @@ impl Consumer {
         while !stopping.is_asked() {
             self.beat().await?;
             let Some(free) = self.free_hands(&mut stopping).await? else { break };
-            let entries = read(&keys, &mut connection, &consumer, free.num_permits()).await?;
-            self.hand_over(&keys, entries, free).await?;
+            // What is read at the very moment of a stop is given back by the next incarnation, or by the rescuer.
+            let read = stopping.unless(read(&keys, &mut connection, &consumer, free.num_permits())).await;
+            let Some(entries) = read else { break };
+            self.hand_over(&keys, entries?, free).await?;
         }
         Ok(())
     }

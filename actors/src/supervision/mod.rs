@@ -17,14 +17,15 @@ pub mod ledger;
 pub mod node;
 pub mod observer;
 mod recovery;
+mod root;
 pub mod spec;
 mod store;
 pub mod strategy;
-pub mod supervisor;
+mod supervisor;
 pub mod watchdog;
 
 pub use ledger::{Ledger, ListRestarts};
 pub use node::{Node, Snapshot};
+pub use root::{Root, start_root};
 pub use spec::{ChildSpec, Patience, Restart, Strategy, SupervisorSpec};
 pub use store::RestartView;
-pub use supervisor::{Root, start_root};

@@ -7,7 +7,7 @@
 //!                                      └─ no ─▶ stop all, end with an error: the parent's turn
 //! ```
 //!
-//! Invariants: an end is attributed by the incarnation's id, so that one reported late touches nobody;
+//! Invariants: an end is attributed by the incarnation's id, so that one reported late touches nobody else;
 //! an order to start is obeyed only with the newest ticket for its child; a child is started only while
 //! all those before it run, except under one_for_one.
 
@@ -17,7 +17,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use super::child::Started;
 use super::events::What;
@@ -39,7 +38,7 @@ const STABLE_AFTER: Duration = Duration::from_secs(1);
 const KILL_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a supervisor receives.
-enum Order {
+pub(super) enum Order {
     /// Start the children from here on, if this is still the newest plan for the first of them.
     Start { from: usize, until: usize, ticket: u64 },
     /// Stop all children in reverse, then oneself.
@@ -50,10 +49,10 @@ enum Order {
 
 /// The actor. Shared by all its incarnations.
 #[derive(Clone)]
-struct Supervisor {
-    spec: Arc<SupervisorSpec>,
-    node: Arc<Node>,
-    observer: Observer,
+pub(super) struct Supervisor {
+    pub(super) spec: Arc<SupervisorSpec>,
+    pub(super) node: Arc<Node>,
+    pub(super) observer: Observer,
 }
 
 #[derive(Default)]
@@ -70,7 +69,7 @@ struct Child {
     end: Option<End>,
 }
 
-struct State {
+pub(super) struct State {
     children: Vec<Child>,
     /// Whose end is whose.
     by_id: HashMap<ActorId, usize>,
@@ -130,12 +129,24 @@ impl Actor for Supervisor {
             }
             _ => return Ok(()),
         };
-        match state.by_id.remove(&cell.get_id()) {
-            Some(index) if !state.stopping => {
-                let reason = if exit == ExitKind::Killed { Reason::Killed } else { Reason::Crashed };
-                self.ended(&myself, state, index, exit, reason, message).await
+        let reason = if exit == ExitKind::Killed { Reason::Killed } else { Reason::Crashed };
+        let Some(index) = state.by_id.remove(&cell.get_id()).filter(|_| !state.stopping) else { return Ok(()) };
+        let child = state.children.get_mut(index);
+        match child.filter(|child| child.cell.as_ref().is_none_or(|living| living.get_id() != cell.get_id())) {
+            None => self.ended(&myself, state, index, exit, reason, message).await,
+            Some(stopped) => {
+                stopped.crashed_first(exit, message);
+                Ok(())
             }
-            _ => Ok(()),
+        }
+    }
+}
+
+impl Child {
+    /// It was to be stopped together with a sibling, and had crashed by itself before.
+    fn crashed_first(&mut self, exit: ExitKind, message: String) {
+        if let Some(end) = self.end.as_mut().filter(|_| matches!(exit, ExitKind::Panic | ExitKind::Error)) {
+            (end.exit, end.reason, end.message) = (exit, Reason::Crashed, message);
         }
     }
 }
@@ -271,7 +282,6 @@ impl Supervisor {
                 }
                 continue;
             };
-            state.by_id.remove(&cell.get_id());
             child.gone = spec.restart == Restart::Temporary;
             let at = Instant::now();
             self.node.wait_until(Some(at + spec.stop_within + KILL_WITHIN));
@@ -303,7 +313,7 @@ impl Supervisor {
     }
 }
 
-fn started(actor: ActorRef<Order>) -> Started {
+pub(super) fn started(actor: ActorRef<Order>) -> Started {
     let cell = actor.get_cell();
     // A supervisor that has ended needs no word.
     Started { cell, nudge: Box::new(move |nudge| drop(actor.send_message(Order::Nudge(nudge)))) }
@@ -337,46 +347,4 @@ async fn stop_child(spec: &ChildSpec, cell: &ActorCell) {
         // Whatever it still does must not meet its successor; an actor that cannot even be killed may.
         let _ = cell.kill_and_wait(Some(KILL_WITHIN)).await;
     }
-}
-
-/// A running tree.
-pub struct Root {
-    actor: ActorRef<Order>,
-    ended: JoinHandle<()>,
-    node: Arc<Node>,
-}
-
-impl Root {
-    /// The tree as it is.
-    pub fn node(&self) -> &Arc<Node> {
-        &self.node
-    }
-
-    /// Completes when the tree ended by itself, which is the end of the process. Cancel-safe.
-    pub async fn ended(&mut self) {
-        // Its panics were reported where they happened.
-        let _ = (&mut self.ended).await;
-    }
-
-    /// Stops the tree, last started first; each child gets the time that its spec allows.
-    pub async fn stop(self) {
-        let (done, stopped) = oneshot::channel();
-        if self.actor.send_message(Order::Shutdown(done)).is_ok() {
-            // An error means that it ended meanwhile.
-            let _ = stopped.await;
-            let _ = self.ended.await;
-        }
-    }
-}
-
-/// Starts a tree.
-///
-/// # Errors
-/// When the root itself cannot be spawned; a child that cannot is tried again.
-pub async fn start_root(spec: SupervisorSpec, observer: Observer) -> Result<Root, Fault> {
-    let node = Node::root("root", &spec);
-    let supervisor = Supervisor { spec: Arc::new(spec), node: Arc::clone(&node), observer };
-    let (actor, ended) = Actor::spawn(None, supervisor, ()).await.map_err(Fault::internal)?;
-    node.started(started(actor.clone()));
-    Ok(Root { actor, ended, node })
 }
