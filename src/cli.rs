@@ -12,6 +12,7 @@ use tracing::Instrument;
 use crate::app::{self, Role};
 use crate::config::{Config, Mistake};
 use crate::develop;
+use crate::operate;
 use crate::telemetry::{self, Telemetry};
 
 /// A publishing API made of supervised actors.
@@ -44,6 +45,8 @@ enum Command {
         #[arg(long)]
         probe: Option<String>,
     },
+    /// Ask a running process about its actors: the tree unless you say otherwise; restarts, events, faults.
+    Actors(operate::Arguments),
     /// Print the API's description in OpenAPI.
     Openapi,
 }
@@ -60,6 +63,8 @@ struct DevArguments {
 
 /// The exit status for settings that are wrong.
 const BAD_CONFIG: u8 = 2;
+/// The command's own span and nothing else: standard output is for the answer, whatever LOG_LEVEL says.
+const QUIET: &str = "off,callboard=info";
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
@@ -89,6 +94,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Migrate => observed("migrate", migrate).await,
         Command::Doctor { probe: Some(path) } => crate::doctor::probe(&path).await,
         Command::Doctor { probe: None } => observed("doctor", crate::doctor::examine).await,
+        Command::Actors(arguments) => asking("actors", operate::run(arguments)).await,
         Command::Openapi => {
             say(&crate::api::docs::document());
             ExitCode::SUCCESS
@@ -106,17 +112,30 @@ async fn serve(role: Role) -> ExitCode {
 
 /// Runs a command other than the servers under a root span of its own.
 async fn observed(name: &'static str, command: impl AsyncFnOnce(Config) -> ExitCode) -> ExitCode {
-    with_config(async |config| {
-        let telemetry = match start_telemetry() {
-            Ok(telemetry) => telemetry,
-            Err(status) => return status,
-        };
-        let span = tracing::info_span!("command", otel.name = format!("command {name}"));
-        let status = command(config).instrument(span).await;
-        telemetry.shutdown();
-        status
+    with_config(async |config| match start_telemetry() {
+        Ok(telemetry) => under_span(name, telemetry, command(config)).await,
+        Err(status) => status,
     })
     .await
+}
+
+/// Runs a command that asks a running process, and so needs no setting of a process but those of telemetry.
+async fn asking(name: &'static str, command: impl Future<Output = ExitCode>) -> ExitCode {
+    let settings = match telemetry_settings() {
+        Ok(settings) => telemetry::Settings { filter: QUIET.to_owned(), ..settings },
+        Err(mistakes) => return report(mistakes.into_iter()),
+    };
+    match Telemetry::start(&settings) {
+        Ok(telemetry) => under_span(name, telemetry, command).await,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+async fn under_span(name: &'static str, telemetry: Telemetry, command: impl Future<Output = ExitCode>) -> ExitCode {
+    let span = tracing::info_span!("command", otel.name = format!("command {name}"));
+    let status = command.instrument(span).await;
+    telemetry.shutdown();
+    status
 }
 
 async fn migrate(config: Config) -> ExitCode {
@@ -166,13 +185,23 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// A variable that says something.
+pub(crate) fn setting(name: &str) -> Option<String> {
+    variable(name).filter(|value| !value.is_empty())
+}
+
 /// A line for whoever started the command.
 pub(crate) fn say(line: &str) {
     // Whoever closed the output does not want to know.
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = said(line);
 }
 
-fn complain(line: &str) {
+/// A line, and whether anybody still reads: what goes on without end ends when nobody does.
+pub(crate) fn said(line: &str) -> bool {
+    writeln!(std::io::stdout(), "{line}").is_ok()
+}
+
+pub(crate) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "callboard: {line}");
 }
 

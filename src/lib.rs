@@ -16,6 +16,7 @@ mod doctor;
 pub mod error;
 pub mod fields;
 pub mod observe;
+mod operate;
 pub mod query;
 pub mod request;
 pub mod response;
