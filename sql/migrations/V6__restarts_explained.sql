@@ -4,7 +4,7 @@
 alter table actor_restarts
     add column restart_id uuid not null default gen_random_uuid() constraint actor_restarts_restart_id unique,
     add column reason text not null default 'crashed' constraint actor_restarts_reason
-        check (reason in ('crashed', 'start_failed', 'killed', 'sibling_ended', 'supervisor_ended')),
+        check (reason in ('crashed', 'gave_up', 'start_failed', 'killed', 'sibling_ended', 'supervisor_ended')),
     add column trace_id text constraint actor_restarts_trace_id check (trace_id ~ '^[0-9a-f]{32}$'),
     alter column recovered_ms type double precision,
     alter column recovered_ms drop not null;

@@ -11,6 +11,7 @@
     clippy::indexing_slicing
 )]
 
+pub mod balancer;
 pub mod client;
 pub mod database;
 pub mod events;

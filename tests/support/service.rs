@@ -115,9 +115,13 @@ impl Service {
         self.signal(Signal::SIGKILL);
     }
 
+    /// Its process id.
+    pub fn id(&self) -> i32 {
+        i32::try_from(self.child.id().expect("it still runs")).unwrap()
+    }
+
     fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id().expect("it still runs")).unwrap();
-        kill(Pid::from_raw(id), signal).unwrap();
+        kill(Pid::from_raw(self.id()), signal).unwrap();
     }
 
     /// Waits for its end; gives its exit status and all that it wrote.

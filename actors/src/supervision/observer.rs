@@ -44,6 +44,8 @@ pub struct Restarted {
 pub enum Reason {
     /// It ended by itself: a panic, an error.
     Crashed,
+    /// It is a supervisor that gave up: its children ended more often than it allows.
+    GaveUp,
     /// It could not be started.
     StartFailed,
     /// Somebody killed it; the watchdog, if it made no progress.
@@ -59,6 +61,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Crashed => "crashed",
+            Self::GaveUp => "gave_up",
             Self::StartFailed => "start_failed",
             Self::Killed => "killed",
             Self::SiblingEnded => "sibling_ended",

@@ -129,11 +129,10 @@ impl Actor for Supervisor {
             }
             _ => return Ok(()),
         };
-        let reason = if exit == ExitKind::Killed { Reason::Killed } else { Reason::Crashed };
         let Some(index) = state.by_id.remove(&cell.get_id()).filter(|_| !state.stopping) else { return Ok(()) };
         let child = state.children.get_mut(index);
         match child.filter(|child| child.cell.as_ref().is_none_or(|living| living.get_id() != cell.get_id())) {
-            None => self.ended(&myself, state, index, exit, reason, message).await,
+            None => self.ended(&myself, state, index, exit, self.reason(index, exit), message).await,
             Some(stopped) => {
                 stopped.crashed_first(exit, message);
                 Ok(())
@@ -206,6 +205,16 @@ impl Supervisor {
                     Actor::spawn_linked(None, supervisor, (), myself).await.map_err(|error| error.to_string())?;
                 Ok(started(actor))
             }
+        }
+    }
+
+    /// Why a child ended that runs. A supervisor returns an error only when it gives up.
+    fn reason(&self, index: usize, exit: ExitKind) -> Reason {
+        let is_supervisor = |child: &ChildSpec| matches!(child.body, Body::Supervisor(_));
+        match exit {
+            ExitKind::Killed => Reason::Killed,
+            ExitKind::Error if self.spec.children.get(index).is_some_and(is_supervisor) => Reason::GaveUp,
+            _ => Reason::Crashed,
         }
     }
 
