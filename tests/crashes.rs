@@ -10,18 +10,6 @@ use serde_json::Value;
 use support::{Service, Stage, User, eventually};
 use tokio_postgres::Row;
 
-fn find<'a>(node: &'a Value, path: &str) -> Option<&'a Value> {
-    if node["path"] == path {
-        return Some(node);
-    }
-    node["children"].as_array()?.iter().find_map(|child| find(child, path))
-}
-
-async fn node(service: &Service, path: &str) -> Value {
-    let tree = service.operator().get("/actors").await.expect(200);
-    find(&tree["root"], path).unwrap_or_else(|| panic!("{path} is not in the tree")).clone()
-}
-
 /// The paths of all supervisors below the root, and those of all other actors, in the order of the tree.
 async fn paths(service: &Service) -> (Vec<String>, Vec<String>) {
     fn collect(node: &Value, paths: &mut (Vec<String>, Vec<String>)) {
@@ -40,13 +28,13 @@ async fn paths(service: &Service) -> (Vec<String>, Vec<String>) {
 
 /// Crashes an actor and waits until it, and all below it, is there again.
 async fn crash(service: &Service, path: &str) {
-    let before = node(service, path).await["incarnation"].as_u64().unwrap();
+    let before = service.actor(path).await["incarnation"].as_u64().unwrap();
     assert_eq!(service.operator().ask(&format!("/actors/{path}/crash")).await.status, 202, "{path}");
     fn runs(node: &Value) -> bool {
         node["status"] == "running" && node["children"].as_array().is_none_or(|below| below.iter().all(runs))
     }
     eventually(&format!("{path} comes back"), async || {
-        let node = node(service, path).await;
+        let node = service.actor(path).await;
         let back = node["incarnation"].as_u64().unwrap() > before && runs(&node);
         back.then(|| assert!(node["restarts"]["total"].as_u64().unwrap() >= 1, "{node}"))
     })
@@ -85,7 +73,7 @@ async fn every_actor_comes_back_after_a_crash_and_the_service_goes_on() {
         crash(&service, path).await;
         works(&stage, &service, &ann, &bob, &path.replace(['/', '_'], ".")).await;
     }
-    assert_eq!(node(&service, "root").await["restarts"]["in_window"], 0, "no supervisor had to give up");
+    assert_eq!(service.actor("root").await["restarts"]["in_window"], 0, "no supervisor had to give up");
     let written = eventually("every restart is in the ledger", async || {
         let rows = stage.query("select * from actor_restarts order by id", &[]).await;
         let own = rows.iter().filter(|row| row.get::<_, &str>("reason") == "crashed").count();
@@ -112,7 +100,7 @@ async fn come_back(part: usize) {
         crash(&service, path).await;
         works(&stage, &service, &ann, &bob, &format!("{number}")).await;
     }
-    assert_eq!(node(&service, "root").await["restarts"]["in_window"], here.len());
+    assert_eq!(service.actor("root").await["restarts"]["in_window"], here.len());
     eventually("every restart is in the ledger", async || {
         let rows = stage.query("select path from actor_restarts", &[]).await;
         here.iter().all(|path| rows.iter().any(|row| row.get::<_, &str>(0) == **path)).then_some(())
@@ -182,5 +170,5 @@ async fn readers_see_no_crash() {
         reader.await.unwrap();
     }
     assert!(reads.load(Ordering::Relaxed) > CRASHES, "{reads:?} reads");
-    assert_eq!(node(&service, "root").await["restarts"]["in_window"], 0, "no supervisor had to give up");
+    assert_eq!(service.actor("root").await["restarts"]["in_window"], 0, "no supervisor had to give up");
 }

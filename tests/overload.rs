@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{Answer, Service, Stage, at_once, eventually};
 
 /// Twenty times as many as there is room for at the slowest actor.
@@ -13,12 +13,7 @@ const BURST: usize = 20 * 32;
 
 /// What a counter of an actor shows.
 async fn counter(service: &Service, path: &str, name: &str) -> u64 {
-    fn find<'a>(node: &'a Value, path: &str) -> Option<&'a Value> {
-        let below = || node["children"].as_array()?.iter().find_map(|child| find(child, path));
-        if node["path"] == path { Some(node) } else { below() }
-    }
-    let tree = service.operator().get("/actors").await.expect(200);
-    find(&tree["root"], path).unwrap()[name].as_u64().unwrap()
+    service.actor(path).await[name].as_u64().unwrap()
 }
 
 /// The most memory that the process ever had, in MiB.

@@ -89,6 +89,12 @@ impl Service {
         Client::new(self.admin)
     }
 
+    /// What the tree shows of an actor.
+    pub async fn actor(&self, path: &str) -> Value {
+        let tree = self.operator().get("/actors").await.expect(200);
+        find(&tree["root"], path).unwrap_or_else(|| panic!("{path} is not in the tree")).clone()
+    }
+
     /// Everything written so far, to standard output and standard error.
     pub fn lines(&self) -> Vec<String> {
         self.lines.borrow().clone()
@@ -113,6 +119,16 @@ impl Service {
     /// Takes the process away without a word.
     pub fn kill(&self) {
         self.signal(Signal::SIGKILL);
+    }
+
+    /// Stops the whole process where it is.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
     }
 
     /// Its process id.
@@ -141,6 +157,13 @@ impl Service {
         assert_eq!(status.code(), Some(0), "it wrote:\n{}", lines.join("\n"));
         lines
     }
+}
+
+fn find<'a>(node: &'a Value, path: &str) -> Option<&'a Value> {
+    if node["path"] == path {
+        return Some(node);
+    }
+    node["children"].as_array()?.iter().find_map(|child| find(child, path))
 }
 
 async fn collect(stream: impl AsyncRead + Unpin, lines: watch::Sender<Vec<String>>) {
