@@ -56,11 +56,11 @@ def crash(path, asked, refused):
         print(f"crash of {path}: {status} {answer}", file=sys.stderr)
 
 
-def crash_in_turn(paths, asked, refused):
+def crash_in_turn(paths, supervisors, asked, refused):
     """Ten crashes a second, at their times and not after one another; none twice within a second."""
     assert len(paths) > PER_SECOND, "each actor's turn would come again within a second"
     start, turns = time.monotonic(), int(DURATION * PER_SECOND)
-    due = {int((number + 1) * turns / (len(SUPERVISORS) + 1)): path for number, path in enumerate(SUPERVISORS)}
+    due = {int((number + 1) * turns / (len(supervisors) + 1)): path for number, path in enumerate(supervisors)}
     position = 0
     for turn in range(turns):
         time.sleep(max(0.0, start + turn / PER_SECOND - time.monotonic()))
@@ -110,10 +110,13 @@ def main():
         assert status == 201, (status, published)
     _, tree = operator("/actors")
     paths, asked, refused = actors(tree["root"]), collections.Counter(), collections.Counter()
+    budget = tree["root"]["restarts"]
+    # One more than the root allows would rightly end the process.
+    supervisors = SUPERVISORS[:budget["max"] - budget["in_window"]]
     since = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
-    print(f"{len(paths)} actors and {len(SUPERVISORS)} supervisors, {PER_SECOND} crashes a second for {DURATION:.0f} s, "
+    print(f"{len(paths)} actors and {len(supervisors)} supervisors, {PER_SECOND} crashes a second for {DURATION:.0f} s, "
           f"{CONNECTIONS} connections …\n", flush=True)
-    crashing = threading.Thread(target=crash_in_turn, args=(paths, asked, refused))
+    crashing = threading.Thread(target=crash_in_turn, args=(paths, supervisors, asked, refused))
     with tempfile.TemporaryDirectory() as folder:
         crashing.start()
         report = load(token, published["slug"], folder)

@@ -217,8 +217,12 @@ async fn a_process_that_makes_no_progress_says_so_while_it_still_answers() {
 #[tokio::test]
 async fn a_process_that_was_frozen_does_not_take_its_actors_for_stuck() {
     let stage = Stage::new().await;
-    let service =
-        Service::run(&stage, &["serve", "--no-workers"], &[("ACTOR_TURN_MS", "400"), ("ACTOR_HOLD_MS", "2000"), ("BATCH_MAX", "4")]).await;
+    let service = Service::run(
+        &stage,
+        &["serve", "--no-workers"],
+        &[("ACTOR_TURN_MS", "400"), ("ACTOR_HOLD_MS", "2000"), ("BATCH_MAX", "4")],
+    )
+    .await;
     let ann = service.client().register("ann").await;
     let path = format!("/api/articles/{}", ann.publish("Of Ann").await);
     let mut locked = stage.another_client().await;
