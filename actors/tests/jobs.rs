@@ -16,6 +16,7 @@ use actors::kit::nudge::Injected;
 use actors::kit::postgres::Transaction;
 use actors::kit::sql::Statement;
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use support::database::database;
 
 static LEAVE_A_ROW: Statement = Statement::new("trials/leave", "insert into trials (job) values ($1)");
@@ -37,6 +38,7 @@ impl Effect for Trial {
     fn apply<'a>(
         &'a self,
         job: &'a Job,
+        _: &'a Value,
         tx: &'a Transaction<'a>,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<(), JobError>> {

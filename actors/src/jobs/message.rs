@@ -38,6 +38,9 @@ pub enum JobError {
     /// Something below the rules failed.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// No further attempt would fare better.
+    #[error("{0}")]
+    Final(String),
     /// It took longer than an attempt may take.
     #[error("took longer than an attempt may take")]
     TooLong,

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
@@ -49,10 +50,40 @@ use crate::supervision::{ChildSpec, Patience, child};
 pub trait Effect: Send + Sync + 'static {
     /// The kind, as the statements that insert its jobs write it.
     fn kind(&self) -> &'static str;
+
+    /// The newest version of arguments that it understands; it understands all before as well. A job of a newer
+    /// one is left for a process that does.
+    fn version(&self) -> i32 {
+        1
+    }
+
+    /// What one attempt may take, where that differs from the setting.
+    fn within(&self) -> Option<Duration> {
+        None
+    }
+
+    /// How failed attempts are held back, where that differs from the setting.
+    fn backoff(&self) -> Option<Backoff> {
+        None
+    }
+
+    /// Jobs of this kind that may run at once, in all processes together; as many as there are hands otherwise.
+    fn at_once(&self) -> Option<u32> {
+        None
+    }
+
+    /// What has to happen outside of any transaction and before it: calls to others. It may happen more than
+    /// once, also for an attempt that in the end takes no effect. What it brings is handed to [`Self::apply`].
+    fn before<'a>(&'a self, job: &'a Job, scope: &'a Scope) -> BoxFuture<'a, Result<Value, JobError>> {
+        let _ = (job, scope);
+        Box::pin(std::future::ready(Ok(Value::Null)))
+    }
+
     /// Takes effect within `tx`, which also completes the job. An error fails the attempt and undoes all.
     fn apply<'a>(
         &'a self,
         job: &'a Job,
+        brought: &'a Value,
         tx: &'a Transaction<'a>,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<(), JobError>>;

@@ -9,10 +9,10 @@ use futures_util::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanKind};
 
-use super::Shared;
 use super::message::{Job, JobError};
 use super::store::{self, Failed};
 use super::stream::Keys;
+use super::{Effect, Shared};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::retry::{Backoff, Next, after_failure};
@@ -94,20 +94,26 @@ impl Executor {
     /// The effect and the completion, in one transaction, within the time for an attempt.
     async fn attempt(&self, job: &Job, scope: &Scope) -> Result<Done, JobError> {
         let attempt = AssertUnwindSafe(self.take_effect(job, scope)).catch_unwind();
-        match tokio::time::timeout(self.0.settings.attempt_within, attempt).await {
+        let within = self.effect(job).and_then(|effect| effect.within()).unwrap_or(self.0.settings.attempt_within);
+        match tokio::time::timeout(within, attempt).await {
             Err(_) => Err(JobError::TooLong),
             Ok(Err(panic)) => Err(JobError::Panicked(crate::kit::panic_text(&*panic).to_owned())),
             Ok(Ok(result)) => result,
         }
     }
 
+    fn effect(&self, job: &Job) -> Option<&Arc<dyn Effect>> {
+        self.0.effects.get(job.kind.as_str())
+    }
+
     async fn take_effect(&self, job: &Job, scope: &Scope) -> Result<Done, JobError> {
-        let Some(effect) = self.0.effects.get(job.kind.as_str()) else {
+        let Some(effect) = self.effect(job) else {
             return Err(JobError::Arguments(format!("nobody here knows jobs of the kind {}", job.kind)));
         };
+        let brought = effect.before(job, scope).await?;
         let mut connection = self.0.postgres.connection().await?;
         let tx = connection.begin().await?;
-        effect.apply(job, &tx, scope).await?;
+        effect.apply(job, &brought, &tx, scope).await?;
         if !store::complete(&tx, scope, job, self.0.boot).await? {
             return Ok(Done::Fenced);
         }
@@ -123,7 +129,8 @@ impl Executor {
         kind: &[KeyValue],
     ) -> Result<(), Failure<std::convert::Infallible>> {
         metrics::jobs().failed.add(1, kind);
-        let again = again(job, &self.0.settings.backoff);
+        let backoff = self.effect(job).and_then(|effect| effect.backoff()).unwrap_or(self.0.settings.backoff);
+        let again = again(job, &backoff).filter(|_| !matches!(error, JobError::Final(_)));
         let text: String = error.to_string().chars().filter(|c| *c != '\0').take(4000).collect();
         match store::fail(&self.0.postgres, scope, job, self.0.boot, &text, again).await? {
             Failed::Scheduled(due_ms) => {

@@ -4,6 +4,7 @@
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::message::Kind;
 use super::store;
@@ -85,6 +86,7 @@ impl Effect for Tell {
     fn apply<'a>(
         &'a self,
         job: &'a Job,
+        _: &'a Value,
         tx: &'a Transaction<'a>,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<(), JobError>> {
