@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use support::otlp::Receiver;
 use support::service::ADMIN_TOKEN;
@@ -212,46 +210,4 @@ async fn a_process_that_makes_no_progress_says_so_while_it_still_answers() {
     .await;
     assert_eq!((&answer.json()["failing"], &answer.json()["stuck"]), (&json!(["progress"]), &json!(["root"])));
     service.client().get("/api/articles").await.expect(200);
-}
-
-#[tokio::test]
-async fn a_process_that_was_frozen_does_not_take_its_actors_for_stuck() {
-    let stage = Stage::new().await;
-    let service = Service::run(
-        &stage,
-        &["serve", "--no-workers"],
-        &[("ACTOR_TURN_MS", "400"), ("ACTOR_HOLD_MS", "2000"), ("BATCH_MAX", "4")],
-    )
-    .await;
-    let ann = service.client().register("ann").await;
-    let path = format!("/api/articles/{}", ann.publish("Of Ann").await);
-    let mut locked = stage.another_client().await;
-    let lock = locked.transaction().await.unwrap();
-    lock.batch_execute("lock table articles in access exclusive mode").await.unwrap();
-    let reading: Vec<_> = (0..20)
-        .map(|_| {
-            let (client, path) = (service.client(), path.clone());
-            tokio::spawn(async move { client.get(&path).await })
-        })
-        .collect();
-    eventually("some are in hand and others wait", async || {
-        let by_slug = service.actor("root/articles/by_slug").await;
-        (by_slug["mailbox_depth"] != 0 && by_slug["in_flight"] != 0).then_some(())
-    })
-    .await;
-    // What has to pass here is time itself: the watchdog's first ticks, which judge nobody, then that of the frozen.
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    service.freeze();
-    tokio::time::sleep(Duration::from_millis(1700)).await;
-    service.thaw();
-    // Its clocks all strike now; by the time of these answers the watchdog has looked.
-    for _ in 0..50 {
-        service.operator().get("/actors").await.expect(200);
-    }
-    lock.rollback().await.unwrap();
-    for read in reading {
-        read.await.unwrap().expect(200);
-    }
-    assert_eq!(service.actor("root/articles/by_slug").await["incarnation"], 1, "it was killed");
-    service.operator().get("/healthz").await.expect(200);
 }

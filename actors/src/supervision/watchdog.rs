@@ -93,6 +93,26 @@ struct Watch {
     killed: Option<u32>,
 }
 
+/// Whether ticks come in time, so that what was found may be judged: after a late one not for a while.
+struct Calm {
+    tick: Duration,
+    /// Ticks in time that are still to come first.
+    missing: u32,
+}
+
+impl Calm {
+    /// At the start nobody is judged either: whoever is started with the watchdog may take a moment.
+    fn new(tick: Duration) -> Self {
+        Self { tick, missing: SETTLE }
+    }
+
+    /// Notes a tick that came so long after the one before; whether it may judge.
+    fn ticked(&mut self, since_last: Duration) -> bool {
+        self.missing = if since_last > self.tick * 2 { SETTLE } else { self.missing.saturating_sub(1) };
+        self.missing == 0
+    }
+}
+
 /// In what way an actor makes no progress.
 enum Stall {
     Turn(Duration),
@@ -193,16 +213,35 @@ impl Routine for Watchdog {
         let mut watches = HashMap::new();
         let mut ticks = tokio::time::interval(self.limits.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut last, mut settling) = (Instant::now(), SETTLE);
+        let (mut last, mut calm) = (Instant::now(), Calm::new(self.limits.tick));
         while stopping.unless(ticks.tick()).await.is_some() {
-            let late = last.elapsed() > self.limits.tick * 2;
+            let judge = calm.ticked(last.elapsed());
             last = Instant::now();
-            settling = if late { SETTLE } else { settling.saturating_sub(1) };
             if let Some(root) = self.root.get().and_then(Weak::upgrade) {
-                let stuck = self.look(&root.flatten(), &mut watches, settling == 0);
+                let stuck = self.look(&root.flatten(), &mut watches, judge);
                 self.pulse.beat(stuck);
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nobody_is_judged_before_enough_ticks_in_a_row_came_in_time(waits in prop::collection::vec(0_u64..400, 1..50)) {
+            let tick = Duration::from_millis(100);
+            let mut calm = Calm::new(tick);
+            let mut in_time = 0;
+            for wait in waits {
+                in_time = if wait <= 200 { in_time + 1 } else { 0 };
+                prop_assert_eq!(calm.ticked(Duration::from_millis(wait)), in_time >= SETTLE);
+            }
+        }
     }
 }
