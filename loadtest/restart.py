@@ -89,8 +89,8 @@ def ledger(node, since, expected):
         rows, url = [], "/actors/restarts?limit=100"
         while url:
             _, page = operator(url)
-            fresh = [row for row in page["restarts"] if row["at"] >= since and row["node"] == node]
-            rows += fresh
+            fresh = [row for row in page["restarts"] if row["at"] >= since]
+            rows += [row for row in fresh if row["node"] == node]
             url = page["next"] if len(fresh) == len(page["restarts"]) else None
         own = collections.Counter(row["path"] for row in rows if row["reason"] == "crashed")
         if all(own[path] >= count for path, count in expected.items()) or time.monotonic() > deadline:

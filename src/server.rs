@@ -72,8 +72,8 @@ impl Listener {
                 }
             }
         }
-        // Who was let in by the kernel while we were told to stop is not turned away.
-        while let Some(Ok((stream, permit))) = accept(&self.socket, &room).now_or_never() {
+        // Who was let in by the kernel while we were told to stop is not turned away, however many that are.
+        while let Some(Ok((stream, permit))) = tokio::task::unconstrained(accept(&self.socket, &room)).now_or_never() {
             connection(stream, permit, Arc::clone(&app), Arc::clone(&router), &graceful, stop.clone());
         }
         drop(self.socket);

@@ -87,7 +87,7 @@ async fn a_panic_while_working_costs_one_message_and_not_the_actor() {
     let other = tokio::spawn(async move { endpoint.ask(&caller(), Write(Behaviour::WaitAtGate)).await });
     begins(&mut played.begun).await;
     let panicked = played.endpoint.ask(&caller(), Write(Behaviour::Panic)).await;
-    assert!(matches!(panicked, Err(Failure::Poison(_))), "{panicked:?}");
+    assert!(matches!(panicked, Err(Failure::Died(_))), "{panicked:?}");
     played.gate.add_permits(1);
     assert!(other.await.unwrap().is_ok());
     let seen = played.root.node().snapshot();
@@ -187,5 +187,28 @@ async fn a_restart_names_the_request_that_it_cost() {
         while let Some(answer) = asks.join_next().await {
             assert!(matches!(answer.unwrap(), Err(Failure::Died(_))));
         }
+    }
+}
+
+#[tokio::test]
+async fn who_was_let_in_once_is_not_refused_when_it_is_asked_again() {
+    let mut played = player(2, 2).await;
+    let mut asks = tokio::task::JoinSet::new();
+    // Two in hand, two that wait: twice as many as there are places.
+    for count in 1..=4 {
+        let endpoint = played.endpoint.clone();
+        asks.spawn(async move { endpoint.ask(&caller(), Read(Behaviour::WaitAtGate)).await });
+        if count <= 2 {
+            begins(&mut played.begun).await;
+        }
+    }
+    while played.endpoint.counters().depth() < 2 {
+        tokio::task::yield_now().await;
+    }
+    played.crash();
+    next(&mut played.restarts).await;
+    played.gate.add_permits(4);
+    while let Some(answer) = asks.join_next().await {
+        assert!(answer.unwrap().is_ok(), "one that had been let in was refused");
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::kit::nudge::Injected;
-use actors::kit::{Endpoint, Failure};
+use actors::kit::routine::{Routine, Stopping};
+use actors::kit::{Endpoint, Failure, Fault};
 use actors::supervision::events::{Reader, What};
 use actors::supervision::intensity::Intensity;
 use actors::supervision::observer::{Observer, Restarted};
@@ -15,10 +16,22 @@ use actors::supervision::strategy::ExitKind;
 use actors::supervision::watchdog::{Limits, Pulse, Watchdog};
 use actors::supervision::{Patience, Root, Strategy, SupervisorSpec, child, start_root};
 use support::*;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 const NEVER: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(100);
+
+/// A loop that waits until it is told to work, and then never looks up again.
+struct Worker(Arc<Notify>);
+
+impl Routine for Worker {
+    async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
+        if stopping.unless(self.0.notified()).await.is_some() {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
 
 struct Watched {
     endpoint: Endpoint<PlayMessage>,
@@ -28,6 +41,7 @@ struct Watched {
     restarts: mpsc::Receiver<Arc<Restarted>>,
     begun: mpsc::UnboundedReceiver<&'static str>,
     gate: Arc<Semaphore>,
+    work: Arc<Notify>,
 }
 
 /// A player with one hand, and a watchdog with these limits on a turn and on a message in hand.
@@ -37,14 +51,19 @@ async fn watched(turn: Duration, hold: Duration, patience: Patience) -> Watched 
     let (observer, restarts) = Observer::channel(1000);
     let limits = Limits { tick: Duration::from_millis(10), turn, hold };
     let (watchdog, pulse) = Watchdog::new(limits, observer.clone());
+    let work = Arc::new(Notify::new());
     let (place, events) = (watchdog.root(), observer.events().read(None));
-    let children =
-        vec![child::pool(&endpoint, worker, 1).with_patience(patience), child::routine("watchdog", Arc::new(watchdog))];
+    let children = vec![
+        child::pool(&endpoint, worker, 1).with_patience(patience),
+        child::routine("watchdog", Arc::new(watchdog)),
+        child::routine("other", Arc::new(Worker(Arc::clone(&work))))
+            .with_patience(Patience { hold: Some(hold), kill: true }),
+    ];
     let intensity = Intensity { max: 10, period: NEVER };
     let spec = SupervisorSpec { strategy: Strategy::OneForOne, intensity, children };
     let root = start_root(spec, observer).await.unwrap();
     place.set(Arc::downgrade(root.node())).unwrap();
-    Watched { endpoint, root, pulse, events, restarts, begun, gate }
+    Watched { endpoint, root, pulse, events, restarts, begun, gate, work }
 }
 
 impl Watched {
@@ -106,11 +125,14 @@ async fn a_message_that_is_in_hand_for_too_long_while_others_wait_is_taken_away_
 
 #[tokio::test]
 async fn a_message_that_nobody_waits_behind_may_take_its_time() {
-    let mut watched = watched(NEVER, Duration::from_millis(1), Patience::default()).await;
+    let mut watched = watched(SOON, Duration::from_millis(1), Patience::default()).await;
     let long = watched.ask(Behaviour::WaitAtGate);
     begins(&mut watched.begun).await;
     let looked = watched.endpoint.counters().overdue(Duration::ZERO);
     assert!(looked.is_none(), "{looked:?}");
+    // The watchdog judges by now: it finds another one that hangs.
+    inject(&watched.root, "root/other", Injected::Hang);
+    assert_eq!(&*next(&mut watched.restarts).await.path, "root/other");
     watched.gate.add_permits(1);
     long.await.unwrap().unwrap();
     assert_eq!(at(&watched.root.node().snapshot(), "root/player").incarnation, 1);
@@ -151,4 +173,17 @@ async fn a_hanging_root_is_past_help_and_shows_in_the_pulse() {
     };
     tokio::time::timeout(GENEROUS, stuck).await.expect("it is found");
     watched.endpoint.ask(&caller(), Read(Behaviour::Answer)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_loop_that_works_on_and_on_is_killed_and_one_that_waits_is_left_alone() {
+    let mut watched = watched(NEVER, SOON, Patience::default()).await;
+    watched.work.notify_one();
+    let restart = next(&mut watched.restarts).await;
+    assert_eq!((&*restart.path, restart.exit_kind), ("root/other", ExitKind::Killed));
+    assert!(restart.message.contains("its loop has not looked up"), "{}", restart.message);
+    // It waits again now; the same goes for the watchdog's own loop all the time.
+    inject(&watched.root, "root/player", Injected::Crash);
+    assert_eq!(&*next(&mut watched.restarts).await.path, "root/player");
+    assert_eq!(at(&watched.root.node().snapshot(), "root/watchdog").incarnation, 1);
 }

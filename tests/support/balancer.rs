@@ -39,8 +39,13 @@ impl Balancer {
                 let (mut client, _) = listener.accept().await.unwrap();
                 let known = Arc::clone(&known);
                 tokio::spawn(async move {
-                    let ready: Vec<_> = known.lock().unwrap().iter().filter(|node| node.ready).copied().collect();
-                    let node = ready[turn % ready.len()];
+                    let node = loop {
+                        let ready: Vec<_> = known.lock().unwrap().iter().filter(|node| node.ready).copied().collect();
+                        match ready.get(turn % ready.len().max(1)) {
+                            Some(node) => break *node,
+                            None => tokio::time::sleep(PROBE_EVERY).await,
+                        }
+                    };
                     let mut server = TcpStream::connect(node.api).await.unwrap();
                     // Either side may break off; the other one learns of it.
                     let _ = copy_bidirectional(&mut client, &mut server).await;

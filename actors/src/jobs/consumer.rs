@@ -17,7 +17,7 @@ use super::store;
 use super::stream::{Entry, Keys};
 use crate::kit::retry::Backoff;
 use crate::kit::routine::{Routine, Stopping};
-use crate::kit::{Caller, Endpoint, Fault, Scope, Trace};
+use crate::kit::{Caller, Dependency, Endpoint, Fault, Scope, Trace};
 
 /// How long a read waits for the first entry, and so how often this process beats when it is idle.
 const PATIENCE: Duration = Duration::from_millis(1000);
@@ -87,7 +87,9 @@ impl Consumer {
         connection: &mut MultiplexedConnection,
         consumer: &str,
     ) -> Result<(), Fault> {
-        let taken = keys.taken(connection, consumer).await?;
+        // As with every read on this connection, which itself waits for ever.
+        let taken = tokio::time::timeout(PATIENCE * 3, keys.taken(connection, consumer)).await;
+        let taken = taken.map_err(|_| Fault::unavailable(Dependency::Redis, "no answer in time"))??;
         let jobs: Vec<i64> = taken.iter().filter_map(|entry| entry.job).collect();
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
         store::unsend(&self.shared.postgres, &scope, &jobs).await?;
@@ -172,6 +174,6 @@ async fn read(
     // The connection itself waits for ever; a Redis that went silent must not keep us from beating.
     match tokio::time::timeout(PATIENCE * 3, keys.read(connection, consumer, count, PATIENCE)).await {
         Ok(entries) => Ok(entries?),
-        Err(_) => Err(Fault::unavailable(crate::kit::Dependency::Redis, "no answer in time")),
+        Err(_) => Err(Fault::unavailable(Dependency::Redis, "no answer in time")),
     }
 }

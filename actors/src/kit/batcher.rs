@@ -161,9 +161,15 @@ impl<C: Command> Batch<C> {
     fn gather(contents: Vec<Content<Ask<C>>>, now: Instant) -> Option<(Self, Held)> {
         // The batch may take as long as its most patient caller waits.
         let deadline = contents.iter().map(|content| content.deadline).max()?;
-        let first = contents.first()?.victim();
+        let (first, generation) = contents.first().map(|first| (first.victim(), first.generation))?;
         let size = contents.len();
-        let mut held = Held { since: now, first, numbers: Vec::with_capacity(size), strikes: 0 };
+        let mut held = Held {
+            since: now,
+            generation: generation.unwrap_or_default(),
+            first,
+            numbers: Vec::with_capacity(size),
+            strikes: 0,
+        };
         let (mut commands, mut ports) = (Vec::with_capacity(size), Vec::with_capacity(size));
         let (mut spans, mut sent_at) = (Vec::with_capacity(size), Vec::with_capacity(size));
         for content in contents {

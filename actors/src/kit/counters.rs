@@ -28,6 +28,8 @@ pub struct Counters {
     capacity: usize,
     room: Semaphore,
     next: AtomicU64,
+    /// Counts the incarnations.
+    generation: AtomicU64,
     /// Messages being worked on now.
     pub in_flight: AtomicU64,
     /// Messages answered, refusals included.
@@ -42,8 +44,8 @@ pub struct Counters {
 #[derive(Debug, Default)]
 struct Hands {
     held: Vec<Held>,
-    /// The first message that was lost since the last restart.
-    lost: Option<Victim>,
+    /// The first message that the newest incarnation to lose one lost, and which incarnation that was.
+    lost: Option<(u64, Victim)>,
     convicted: VecDeque<u64>,
 }
 
@@ -51,6 +53,8 @@ struct Hands {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) since: Instant,
+    /// The incarnation that has them.
+    pub(crate) generation: u64,
     /// The first of them.
     pub(crate) first: Victim,
     /// The number of each.
@@ -77,12 +81,25 @@ pub struct Overdue {
     pub held: Duration,
 }
 
+impl Hands {
+    fn lose(&mut self, generation: u64, victim: impl FnOnce() -> Victim) {
+        if self.lost.as_ref().is_none_or(|(known, _)| *known < generation) {
+            self.lost = Some((generation, victim()));
+        }
+    }
+
+    fn lost_by(&mut self, generation: u64) -> Option<Victim> {
+        self.lost.take_if(|(known, _)| *known == generation).map(|(_, victim)| victim)
+    }
+}
+
 impl Counters {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
             room: Semaphore::new(capacity),
             next: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             handled: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -102,6 +119,23 @@ impl Counters {
         Some(Place(Arc::clone(self)))
     }
 
+    /// A place in the mailbox as soon as there is one. Cancel-safe.
+    pub(crate) async fn next_place(self: &Arc<Self>) -> Option<Place> {
+        self.room.acquire().await.ok()?.forget();
+        Some(Place(Arc::clone(self)))
+    }
+
+    /// Notes that another incarnation begins. An excuse was for the one before.
+    pub(crate) fn begin_generation(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.excused.store(false, Ordering::Relaxed);
+    }
+
+    /// The incarnation that messages go to now.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
     /// A number that no other message of this actor has.
     pub(crate) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
@@ -117,30 +151,28 @@ impl Counters {
         let mut hands = self.hands();
         let Some(at) = hands.held.iter().position(|held| held.numbers.first() == Some(&number)) else { return };
         let held = hands.held.swap_remove(at);
-        if lost && hands.lost.is_none() {
-            hands.lost = Some(held.first);
+        if lost {
+            hands.lose(held.generation, || held.first);
         }
     }
 
-    /// Notes that a message was lost before anybody had it in hand.
-    pub(crate) fn lose(&self, victim: impl FnOnce() -> Victim) {
-        let mut hands = self.hands();
-        if hands.lost.is_none() {
-            hands.lost = Some(victim());
-        }
+    /// Notes that a message was lost that an incarnation had accepted and nobody had in hand.
+    pub(crate) fn lose(&self, generation: u64, victim: impl FnOnce() -> Victim) {
+        self.hands().lose(generation, victim);
     }
 
     /// The message that the incarnation which has just ended left unanswered, if there was one: one that was in
     /// hand before one that waited. Whatever was in hand is not any more.
     pub(crate) fn victim(&self) -> Option<Victim> {
+        let generation = self.generation();
         let mut hands = self.hands();
-        let lost = hands.lost.take();
-        hands.held.drain(..).min_by_key(|held| held.since).map(|held| held.first).or(lost)
+        let in_hand = hands.held.drain(..).min_by_key(|held| held.since).map(|held| held.first);
+        in_hand.or_else(|| hands.lost_by(generation))
     }
 
-    /// The same, once the next incarnation has messages in hand: whatever was lost before that.
-    pub(crate) fn lost(&self) -> Option<Victim> {
-        self.hands().lost.take()
+    /// What this incarnation is known only later to have lost.
+    pub(crate) fn lost(&self, generation: u64) -> Option<Victim> {
+        self.hands().lost_by(generation)
     }
 
     /// The oldest message in hand, if it has been there for longer than `limit` while others wait.
@@ -210,17 +242,28 @@ mod tests {
 
     fn held(number: u64, strikes: u8) -> Held {
         let first = Victim { message: "m", span: SpanContext::empty_context() };
-        Held { since: Instant::now(), first, numbers: vec![number], strikes }
+        Held { since: Instant::now(), generation: 0, first, numbers: vec![number], strikes }
     }
 
     #[test]
     fn a_victim_is_named_once_and_one_in_hand_comes_first() {
         let counters = Counters::new(1);
-        counters.lose(|| Victim { message: "waited", span: SpanContext::empty_context() });
+        counters.lose(0, || Victim { message: "waited", span: SpanContext::empty_context() });
         counters.take_up(held(0, 0));
         assert_eq!(counters.victim().map(|victim| victim.message), Some("m"));
         counters.put_down(0, false);
+        assert_eq!(counters.victim().map(|victim| victim.message), Some("waited"));
         assert!(counters.victim().is_none());
+    }
+
+    #[test]
+    fn what_an_incarnation_lost_is_never_laid_to_the_next() {
+        let counters = Counters::new(1);
+        counters.begin_generation();
+        counters.lose(1, || Victim { message: "first", span: SpanContext::empty_context() });
+        counters.begin_generation();
+        assert!(counters.victim().is_none());
+        assert_eq!(counters.lost(1).map(|victim| victim.message), Some("first"));
     }
 
     #[test]

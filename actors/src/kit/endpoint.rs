@@ -93,6 +93,7 @@ impl<M: Message> Endpoint<M> {
 
     /// Makes `actor` the incarnation that messages go to.
     pub(crate) fn install(&self, actor: ActorRef<Mail<M>>) {
+        self.0.counters.begin_generation();
         self.0.incarnation.send_replace(Some(actor));
     }
 
@@ -109,14 +110,14 @@ impl<M: Message> Endpoint<M> {
         let mut next = Some(command);
         while let Some(command) = next.take() {
             let again = (C::IDEMPOTENT && asked < ASK_AGAIN).then(|| command.clone());
-            match self.try_once(caller, command, strikes).await {
+            match self.try_once(caller, command, (asked, strikes)).await {
                 Tried::Answered(answer) if asked == 0 => return answer,
                 Tried::Answered(answer) => return C::repeated(answer),
                 Tried::Died => {}
                 Tried::Guilty => strikes += 1,
             }
             asked += 1;
-            if strikes == STRIKES || (strikes > 0 && !C::IDEMPOTENT) {
+            if strikes == STRIKES {
                 tracing::error!(actor.path = %self.0.path, message = C::NAME, strikes, "a message ends its actor and is not given to it again");
                 self.0.instruments.poisoned(C::NAME);
                 return Err(Failure::Poison(Arc::clone(&self.0.path)));
@@ -126,11 +127,19 @@ impl<M: Message> Endpoint<M> {
         Err(Failure::Died(Arc::clone(&self.0.path)))
     }
 
-    async fn try_once<C: Command>(&self, caller: &Caller, command: C, strikes: u8) -> Tried<C>
+    async fn try_once<C: Command>(&self, caller: &Caller, command: C, (asked, strikes): (usize, u8)) -> Tried<C>
     where
         M: From<Ask<C>>,
     {
-        let Some(place) = self.0.counters.place() else {
+        let place = match asked {
+            0 => self.0.counters.place(),
+            // It was let in once: nobody who came later is let in before it.
+            _ => match tokio::time::timeout_at(caller.deadline.into(), self.0.counters.next_place()).await {
+                Ok(place) => place,
+                Err(_) => return Tried::Answered(Err(Failure::TooLate(Arc::clone(&self.0.path)))),
+            },
+        };
+        let Some(place) = place else {
             self.0.instruments.refused();
             return Tried::Answered(Err(Failure::Overloaded(Arc::clone(&self.0.path))));
         };
@@ -144,6 +153,7 @@ impl<M: Message> Endpoint<M> {
             place,
             number,
             strikes,
+            generation: None,
         });
         let asking = async {
             self.deliver(envelope).await;
@@ -164,9 +174,13 @@ impl<M: Message> Endpoint<M> {
         loop {
             let actor = incarnations.borrow_and_update().clone();
             if let Some(actor) = actor {
+                envelope.hand_to(Some(self.0.counters.generation()));
                 match actor.send_message(Mail::Deliver(envelope)) {
                     Ok(()) => return,
-                    Err(MessagingErr::SendErr(Mail::Deliver(back))) => envelope = back,
+                    Err(MessagingErr::SendErr(Mail::Deliver(back))) => {
+                        envelope = back;
+                        envelope.hand_to(None);
+                    }
                     // The other refusals cannot give the message back; its dropped reply port tells the caller.
                     Err(_) => return,
                 }

@@ -26,6 +26,8 @@ pub(crate) struct Content<M> {
     pub(crate) number: u64,
     /// How often this very message has ended an incarnation before.
     pub(crate) strikes: u8,
+    /// The incarnation that it was handed to.
+    pub(crate) generation: Option<u64>,
 }
 
 impl<M: Message> Envelope<M> {
@@ -36,6 +38,13 @@ impl<M: Message> Envelope<M> {
     /// Takes the message out to work on it, unless nobody waits for the answer: then it is dropped, not done.
     pub(crate) fn open(mut self, now: Instant) -> Option<Content<M>> {
         self.0.take().filter(|content| !content.is_moot(now))
+    }
+
+    /// Notes which incarnation it is handed to; `None` when that did not accept it.
+    pub(crate) fn hand_to(&mut self, generation: Option<u64>) {
+        if let Some(content) = &mut self.0 {
+            content.generation = generation;
+        }
     }
 
     /// It has ended an incarnation before: whoever gathers works on it alone, so that no other suffers.
@@ -56,8 +65,10 @@ impl<M: Message> Content<M> {
 
 impl<M: Message> Drop for Envelope<M> {
     fn drop(&mut self) {
-        if let Some(content) = self.0.take().filter(|content| !content.is_moot(Instant::now())) {
-            content.place.counters().lose(|| content.victim());
+        if let Some(content) = self.0.take().filter(|content| !content.is_moot(Instant::now()))
+            && let Some(generation) = content.generation
+        {
+            content.place.counters().lose(generation, || content.victim());
         }
     }
 }

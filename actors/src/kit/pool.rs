@@ -110,11 +110,12 @@ impl<W: Worker> State<W> {
     fn start(&mut self, content: Content<W::Message>, myself: ActorRef<Mail<W::Message>>) {
         let now = Instant::now();
         let first = content.victim();
-        let Content { message, span, deadline, sent_at, place, number, strikes } = content;
+        let Content { message, span, deadline, sent_at, place, number, strikes, generation } = content;
         drop(place);
         let waited = now.saturating_duration_since(sent_at);
         span.trace().set(|| [KeyValue::new("callboard.actor.queue_ms", waited.as_secs_f64() * 1e3)]);
-        let held = Held { since: now, first, numbers: vec![number], strikes };
+        let held =
+            Held { since: now, generation: generation.unwrap_or_default(), first, numbers: vec![number], strikes };
         let mut work = self.shared.endpoint.begin(myself, held, std::iter::once(waited));
         let worker = Arc::clone(&self.shared.worker);
         let scope = Scope::new(span.trace().clone(), deadline);

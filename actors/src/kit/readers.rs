@@ -100,7 +100,7 @@ pub struct Keeper(pub Arc<Readers>);
 
 impl Routine for Keeper {
     async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
-        let keepers = self.0.slots.iter().map(|slot| keep(slot, &self.0.config));
+        let keepers = self.0.slots.iter().map(|slot| keep(slot, &self.0.config, self.0.connect_within));
         // All loops are endless; the first to end would be the end of them all.
         stopping.unless(futures_util::future::join_all(keepers)).await;
         for slot in &self.0.slots {
@@ -111,7 +111,7 @@ impl Routine for Keeper {
 }
 
 /// Keeps one slot filled, for ever.
-async fn keep(slot: &Slot, config: &tokio_postgres::Config) {
+async fn keep(slot: &Slot, config: &tokio_postgres::Config, connect_within: Duration) {
     let manager =
         Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let mut failures = 0;
@@ -123,7 +123,13 @@ async fn keep(slot: &Slot, config: &tokio_postgres::Config) {
             tokio::time::sleep(LOOK_EVERY).await;
             continue;
         }
-        match deadpool::managed::Manager::create(&manager).await {
+        // The driver limits only the way to the server, and not what that then takes to let us in.
+        let making = tokio::time::timeout(connect_within * 2, deadpool::managed::Manager::create(&manager)).await;
+        let made = match making {
+            Ok(made) => made.map_err(|error| lost(&error)),
+            Err(_) => Err(Fault::unavailable(Dependency::Postgres, "no answer in time")),
+        };
+        match made {
             Ok(client) => {
                 slot.send_replace(Link::Open(Arc::new(client)));
             }
@@ -131,7 +137,7 @@ async fn keep(slot: &Slot, config: &tokio_postgres::Config) {
                 failures += 1;
                 slot.send_replace(Link::Away);
                 if failures == 1 {
-                    tracing::warn!(error = %lost(&error), "a reading connection cannot be made; trying on");
+                    tracing::warn!(%error, "a reading connection cannot be made; trying on");
                 }
                 tokio::time::sleep(RECONNECT.draw(failures)).await;
             }

@@ -5,7 +5,8 @@
 //! through [`Stopping`] and may finish what it has in hand; when the actor is killed, so is the loop.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -21,29 +22,58 @@ pub trait Routine: Send + Sync + 'static {
     fn run(&self, stopping: Stopping) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
-/// Tells a loop that it should come to an end.
+/// Tells a loop that it should come to an end. A loop that asks, or waits through this, shows that it makes progress.
 #[derive(Clone)]
-pub struct Stopping(watch::Receiver<bool>);
+pub struct Stopping {
+    stop: watch::Receiver<bool>,
+    busy: Arc<Busy>,
+}
+
+/// Since when a loop has been at work without looking up.
+#[derive(Debug, Default)]
+pub struct Busy(Mutex<Option<Instant>>);
+
+impl Busy {
+    /// How long; nothing while the loop waits for something to do.
+    pub fn elapsed(&self) -> Duration {
+        self.since().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn note(&self, since: Option<Instant>) {
+        *self.since() = since;
+    }
+
+    // Nothing panics while it holds the lock, so a poisoned one still guards a sound moment.
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Stopping {
     /// Whether the end has been asked for.
     pub fn is_asked(&self) -> bool {
-        *self.0.borrow()
+        self.busy.note(Some(Instant::now()));
+        *self.stop.borrow()
     }
 
     /// Completes when the end is asked for. Cancel-safe.
     pub async fn asked(&mut self) {
         // A sender that is gone belongs to an actor that is gone: that is an end as well.
-        let _ = self.0.wait_for(|stop| *stop).await;
+        let _ = self.stop.wait_for(|stop| *stop).await;
     }
 
-    /// Runs `work` unless the end is asked for first, in which case it is dropped.
+    /// Runs `work` unless the end is asked for first, in which case it is dropped. It may take any time: what may
+    /// not, has a limit of its own.
     pub async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
+        let busy = Arc::clone(&self.busy);
+        busy.note(None);
+        let done = tokio::select! {
             biased;
             () = self.asked() => None,
             done = work => Some(done),
-        }
+        };
+        busy.note(Some(Instant::now()));
+        done
     }
 }
 
@@ -82,13 +112,14 @@ impl Drop for State {
 impl<R: Routine> Actor for Runner<R> {
     type Msg = Signal;
     type State = State;
-    type Arguments = ();
+    type Arguments = Arc<Busy>;
 
-    async fn pre_start(&self, myself: ActorRef<Signal>, (): ()) -> Result<State, ActorProcessingErr> {
-        let (stop, stopping) = watch::channel(false);
+    async fn pre_start(&self, myself: ActorRef<Signal>, busy: Arc<Busy>) -> Result<State, ActorProcessingErr> {
+        let (stop, told) = watch::channel(false);
         let routine = Arc::clone(&self.0);
+        let stopping = Stopping { stop: told, busy };
         let task = tokio::spawn(async move {
-            let ended = AssertUnwindSafe(routine.run(Stopping(stopping))).catch_unwind().await;
+            let ended = AssertUnwindSafe(routine.run(stopping)).catch_unwind().await;
             let end = match ended {
                 Ok(result) => End::Returned(result),
                 Err(panic) => End::Panicked(super::panic_text(&*panic).to_owned()),

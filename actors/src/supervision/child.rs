@@ -12,11 +12,14 @@ use crate::kit::command::Message;
 use crate::kit::envelope::Mail;
 use crate::kit::nudge::Nudge;
 use crate::kit::pool::{self, Pool, Worker};
-use crate::kit::routine::{Routine, Runner, Signal};
+use crate::kit::routine::{Busy, Routine, Runner, Signal};
 use crate::kit::{Ask, Endpoint};
 
 /// How long an actor may take to work off its mailbox before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a loop may be at work without looking up: several statements at their limits take less.
+const ROUND_WITHIN: Duration = Duration::from_secs(60);
 
 /// Starts an incarnation as a child of the given supervisor.
 pub type Start = Box<dyn Fn(ActorCell) -> BoxFuture<'static, Result<Started, String>> + Send + Sync>;
@@ -27,6 +30,8 @@ pub struct Started {
     pub cell: ActorCell,
     /// Tells it something for its next turn.
     pub nudge: Box<dyn Fn(Nudge) + Send + Sync>,
+    /// How long its loop has been at work without looking up, if it has a loop.
+    pub busy: Option<Arc<Busy>>,
 }
 
 /// An actor that works on messages one by one, so many at once.
@@ -59,10 +64,14 @@ pub fn routine<R: Routine>(name: &str, routine: Arc<R>) -> ChildSpec {
         kind: "routine",
         restart: Restart::Permanent,
         stop_within: STOP_WITHIN,
-        patience: Patience::default(),
+        patience: Patience { hold: Some(ROUND_WITHIN), kill: true },
         body: Body::Actor {
             start: Box::new(move |supervisor| {
-                Box::pin(spawn(Runner(Arc::clone(&routine)), (), supervisor, Signal::Nudge))
+                let (routine, busy) = (Arc::clone(&routine), Arc::<Busy>::default());
+                Box::pin(async move {
+                    let started = spawn(Runner(routine), Arc::clone(&busy), supervisor, Signal::Nudge).await?;
+                    Ok(Started { busy: Some(busy), ..started })
+                })
             }),
             counters: None,
         },
@@ -97,5 +106,6 @@ async fn spawn<A: Actor>(
         cell: incarnation.get_cell(),
         // An actor that has ended needs no word.
         nudge: Box::new(move |nudge| drop(incarnation.send_message(mail(nudge)))),
+        busy: None,
     })
 }

@@ -15,6 +15,9 @@ use super::observer::Restarted;
 /// Events kept for readers that come late or come back: minutes of trouble, days of calm.
 const KEPT: usize = 4096;
 
+/// Events given to a reader at once, who comes again for the rest.
+const AT_ONCE: usize = 256;
+
 /// Something that happened in the tree.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -130,7 +133,7 @@ impl Reader {
         // Those that came before the end are still to be had.
         let over = more.map_or(true, |latest| latest.is_none());
         let ring = self.events.ring();
-        let news: Vec<Event> = ring.iter().filter(|event| event.number > after).cloned().collect();
+        let news: Vec<Event> = ring.iter().filter(|event| event.number > after).take(AT_ONCE).cloned().collect();
         if news.is_empty() && over {
             return None;
         }
@@ -170,7 +173,7 @@ mod tests {
         let mut reader = events.read(None);
         add(&events, KEPT as u64 + 5);
         let Some((missed, news)) = reader.next().await else { unreachable!() };
-        assert_eq!((missed, news.len()), (5, KEPT));
+        assert_eq!((missed, news.len()), (5, AT_ONCE));
     }
 
     #[tokio::test]

@@ -134,18 +134,22 @@ impl Routine for Writer {
         let mut failures = 0;
         loop {
             if desk.restarts.is_empty() {
-                let taken = stopping.unless(desk.inbox.recv_many(&mut desk.restarts, BATCH)).await;
-                if taken.is_none_or(|count| count == 0) {
-                    break;
+                let taking = tokio::time::timeout(PRUNE_EVERY, desk.inbox.recv_many(&mut desk.restarts, BATCH));
+                match stopping.unless(taking).await {
+                    None | Some(Ok(0)) => break,
+                    Some(Err(_)) => {}
+                    Some(Ok(_)) => continue,
                 }
             }
-            match self.write(&desk.restarts).await {
-                Ok(()) => {
+            // Written twice a restart counts once: a statement may be given up at any moment.
+            match stopping.unless(self.write(&mut desk.restarts)).await {
+                None => break,
+                Some(Ok(())) => {
                     failures = 0;
                     desk.restarts.clear();
                     self.prune(&mut desk.pruned).await;
                 }
-                Err(fault) => {
+                Some(Err(fault)) => {
                     failures += 1;
                     let waiting = desk.restarts.len() + desk.inbox.len();
                     tracing::warn!(%fault, waiting, "restarts cannot be written; trying on");
@@ -161,7 +165,30 @@ impl Routine for Writer {
 }
 
 impl Writer {
-    async fn write(&self, restarts: &[Arc<Restarted>]) -> Result<(), Fault> {
+    /// Writes what is there. What the database does not take at all is left out and counted, so that it does not
+    /// keep the rest from being written.
+    async fn write(&self, restarts: &mut Vec<Arc<Restarted>>) -> Result<(), Fault> {
+        match self.record(restarts).await {
+            Err(fault) if fault.is_about_values() => {}
+            result => return result,
+        }
+        while let Some(restart) = restarts.last() {
+            match self.record(std::slice::from_ref(restart)).await {
+                Err(fault) if fault.is_about_values() => {
+                    tracing::error!(%fault, actor.path = %restart.path, "a restart cannot be in the ledger");
+                    self.observer.drop(1);
+                }
+                result => result?,
+            }
+            restarts.pop();
+        }
+        Ok(())
+    }
+
+    async fn record(&self, restarts: &[Arc<Restarted>]) -> Result<(), Fault> {
+        if restarts.is_empty() {
+            return Ok(());
+        }
         store::record_restarts(&self.postgres, &scope(WRITE_WITHIN), &self.node, restarts).await
     }
 
@@ -186,7 +213,7 @@ impl Writer {
         if desk.restarts.is_empty() {
             return;
         }
-        let written = tokio::time::timeout(LAST_WRITE_WITHIN, self.write(&desk.restarts)).await;
+        let written = tokio::time::timeout(LAST_WRITE_WITHIN, self.write(&mut desk.restarts)).await;
         if !matches!(written, Ok(Ok(()))) {
             self.observer.drop(desk.restarts.len() as u64);
             tracing::error!(count = desk.restarts.len(), "restarts were not written to the ledger before the end");

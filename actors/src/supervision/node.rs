@@ -5,12 +5,14 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
 use super::child::Started;
 use super::intensity::{Intensity, Window};
+use super::observer::Reason;
+use super::recovery::End;
 use super::spec::{Body, ChildSpec, Patience, Strategy, SupervisorSpec};
 use crate::kit::counters::{Counters, Victim};
 use crate::kit::nudge::Nudge;
@@ -64,6 +66,8 @@ struct Life {
     verdict: Option<String>,
     /// This supervisor waits for a child to stop, at the longest until then.
     waits_until: Option<Instant>,
+    /// How the last incarnation ended, until the next one runs. Kept here, for it outlives the supervisor.
+    end: Option<End>,
 }
 
 /// What a node looked like at one moment.
@@ -124,6 +128,7 @@ impl Node {
                 stalled: false,
                 verdict: None,
                 waits_until: None,
+                end: None,
             }),
         })
     }
@@ -199,6 +204,8 @@ impl Node {
         life.alive = Some(started);
         life.ended_at = None;
         life.stalled = false;
+        // A verdict on the one before.
+        life.verdict = None;
         life.waits_until = None;
         life.incarnation
     }
@@ -215,9 +222,42 @@ impl Node {
         self.children.iter().for_each(|child| child.ended(status));
     }
 
-    /// When an incarnation ended that has no successor yet.
-    pub(super) fn ended_at(&self) -> Option<Instant> {
-        self.life().ended_at
+    /// Keeps how the last incarnation ended.
+    pub(super) fn set_end(&self, end: End) {
+        self.life().end = Some(end);
+    }
+
+    /// How the last incarnation ended, if that has not been told. When nobody said so, it ended at some moment
+    /// together with its supervisor.
+    pub(super) fn take_end(&self, supervisor: &str) -> Option<End> {
+        let mut life = self.life();
+        let (end, ended_at) = (life.end.take(), life.ended_at);
+        drop(life);
+        let taken_along = |at| {
+            End::taken_along(
+                (Reason::SupervisorEnded, format!("{supervisor} ended")),
+                at,
+                self.victim(),
+                self.generation(),
+            )
+        };
+        end.or_else(|| ended_at.map(taken_along))
+    }
+
+    /// Changes what is kept of the last incarnation's end, if anything is.
+    pub(super) fn amend_end(&self, amend: impl FnOnce(&mut End)) {
+        self.life().end.as_mut().map(amend);
+    }
+
+    /// How long its loop has been at work without looking up.
+    pub(super) fn busy_for(&self) -> Duration {
+        let life = self.life();
+        life.alive.as_ref().and_then(|alive| alive.busy.as_ref()).map_or(Duration::ZERO, |busy| busy.elapsed())
+    }
+
+    /// The incarnation that its endpoint delivers to.
+    pub(super) fn generation(&self) -> u64 {
+        self.counters.as_ref().map_or(0, |counters| counters.generation())
     }
 
     /// The number of the incarnation that runs now.
@@ -274,9 +314,9 @@ impl Node {
         self.counters.as_ref().and_then(|counters| counters.victim())
     }
 
-    /// One that it is known to have left unanswered only now.
-    pub(super) fn lost(&self) -> Option<Victim> {
-        self.counters.as_ref().and_then(|counters| counters.lost())
+    /// One that an earlier incarnation is known to have left unanswered only now.
+    pub(super) fn lost(&self, generation: u64) -> Option<Victim> {
+        self.counters.as_ref().and_then(|counters| counters.lost(generation))
     }
 
     pub(super) fn restarted(&self) {

@@ -22,6 +22,7 @@ const FIRST_TURN_WITHIN: Duration = Duration::from_secs(5);
 const MESSAGE_MAX: usize = 2000;
 
 /// How an incarnation ended.
+#[derive(Clone)]
 pub(super) struct End {
     pub(super) at: Instant,
     pub(super) wall: SystemTime,
@@ -31,14 +32,32 @@ pub(super) struct End {
     pub(super) backoff: Duration,
     pub(super) used: u32,
     pub(super) victim: Option<Victim>,
+    /// Which incarnation it was, for what it is known only later to have left unanswered.
+    pub(super) generation: u64,
 }
 
 impl End {
     /// An end that another one brought with it.
-    pub(super) fn taken_along(reason: Reason, message: String, at: Instant, victim: Option<Victim>) -> Self {
+    pub(super) fn taken_along(
+        (reason, message): (Reason, String),
+        at: Instant,
+        victim: Option<Victim>,
+        generation: u64,
+    ) -> Self {
         let wall = SystemTime::now() - at.elapsed();
-        Self { at, wall, exit: ExitKind::Killed, reason, message, backoff: Duration::ZERO, used: 0, victim }
+        let (exit, backoff) = (ExitKind::Killed, Duration::ZERO);
+        Self { at, wall, exit, reason, message, backoff, used: 0, victim, generation }
     }
+
+    /// The same end, still without a successor: one could not be started.
+    pub(super) fn prolonged(self, by: Self) -> Self {
+        Self { at: self.at, wall: self.wall, victim: self.victim.or(by.victim), generation: self.generation, ..by }
+    }
+}
+
+/// The message of an end, which may be of any length, as it is kept.
+pub(super) fn clipped(message: &str) -> String {
+    message.chars().filter(|c| *c != '\0').take(MESSAGE_MAX).collect()
 }
 
 /// A new incarnation of `node`, of which a first turn has been asked for.
@@ -58,14 +77,14 @@ impl Recovery {
             let Self { node, end, incarnation, budget, first_turn } = self;
             let turned = tokio::time::timeout(FIRST_TURN_WITHIN, first_turn).await;
             let recovered = matches!(turned, Ok(Ok(()))).then(|| end.at.elapsed());
-            let late = node.lost();
-            let victim = end.victim.or(late);
+            let late = node.lost(end.generation);
+            let victim = end.victim.or(late).filter(|victim| victim.span.is_valid());
             let restart = Restarted {
                 restart_id: Uuid::new_v4(),
                 path: Arc::clone(node.path()),
                 reason: end.reason,
                 exit_kind: end.exit,
-                message: end.message.chars().filter(|c| *c != '\0').take(MESSAGE_MAX).collect(),
+                message: end.message,
                 incarnation,
                 backoff: end.backoff,
                 budget,

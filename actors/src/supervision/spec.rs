@@ -59,9 +59,11 @@ pub struct ChildSpec {
 /// How long an actor may make no progress, and what the watchdog does then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// How long a message may be in hand while others wait; the watchdog's own limit when there is none here.
+    /// How long a message may be in hand while others wait, or a loop be at work without looking up; the watchdog's
+    /// own limit when there is none here.
     pub hold: Option<Duration>,
-    /// Kill it, so that it is started again; otherwise it is only reported.
+    /// Kill it for that, so that it is started again; otherwise it is only reported. A turn that does not end is
+    /// always a reason to kill.
     pub kill: bool,
 }
 

@@ -22,7 +22,7 @@ use super::child::Started;
 use super::events::What;
 use super::node::{Node, Status};
 use super::observer::{Budget, Observer, Reason};
-use super::recovery::{End, Recovery};
+use super::recovery::{End, Recovery, clipped};
 use super::spec::{Body, ChildSpec, Restart, Strategy, SupervisorSpec};
 use super::strategy::{self, ExitKind};
 use crate::kit::Fault;
@@ -47,6 +47,35 @@ pub(super) enum Order {
     Nudge(Nudge),
 }
 
+/// Why children are stopped that did not end by themselves.
+#[derive(Clone, Copy)]
+enum Stop {
+    /// Everything comes to its end.
+    ForGood,
+    /// A sibling ended, and the strategy touches them.
+    WithSibling,
+    /// This supervisor gives up.
+    GivingUp,
+}
+
+impl Stop {
+    fn words(self) -> (Status, &'static str) {
+        match self {
+            Self::ForGood => (Status::Stopped, "stopped"),
+            Self::WithSibling => (Status::Starting, "stopped together with a sibling that ended"),
+            Self::GivingUp => (Status::Starting, "its supervisor gave up"),
+        }
+    }
+
+    fn reason(self) -> Option<Reason> {
+        match self {
+            Self::ForGood => None,
+            Self::WithSibling => Some(Reason::SiblingEnded),
+            Self::GivingUp => Some(Reason::SupervisorEnded),
+        }
+    }
+}
+
 /// The actor. Shared by all its incarnations.
 #[derive(Clone)]
 pub(super) struct Supervisor {
@@ -65,8 +94,6 @@ struct Child {
     ticket: u64,
     /// It was temporary and has ended: nothing brings it back.
     gone: bool,
-    /// How the last incarnation ended, until the next one runs.
-    end: Option<End>,
 }
 
 pub(super) struct State {
@@ -99,7 +126,7 @@ impl Actor for Supervisor {
             }
             Order::Shutdown(done) => {
                 state.stopping = true;
-                self.stop(state, 0..self.spec.children.len(), Status::Stopped).await;
+                self.stop(state, 0..self.spec.children.len(), Stop::ForGood).await;
                 myself.stop(None);
                 // Nobody may be waiting any more.
                 let _ = done.send(());
@@ -133,19 +160,16 @@ impl Actor for Supervisor {
         let child = state.children.get_mut(index);
         match child.filter(|child| child.cell.as_ref().is_none_or(|living| living.get_id() != cell.get_id())) {
             None => self.ended(&myself, state, index, exit, self.reason(index, exit), message).await,
-            Some(stopped) => {
-                stopped.crashed_first(exit, message);
+            // It was to be stopped together with a sibling, and had crashed by itself before.
+            Some(_) if matches!(exit, ExitKind::Panic | ExitKind::Error) => {
+                if let Some(node) = self.node.children().get(index) {
+                    node.amend_end(|end| {
+                        (end.exit, end.reason, end.message) = (exit, Reason::Crashed, clipped(&message));
+                    });
+                }
                 Ok(())
             }
-        }
-    }
-}
-
-impl Child {
-    /// It was to be stopped together with a sibling, and had crashed by itself before.
-    fn crashed_first(&mut self, exit: ExitKind, message: String) {
-        if let Some(end) = self.end.as_mut().filter(|_| matches!(exit, ExitKind::Panic | ExitKind::Error)) {
-            (end.exit, end.reason, end.message) = (exit, Reason::Crashed, message);
+            Some(_) => Ok(()),
         }
     }
 }
@@ -168,11 +192,7 @@ impl Supervisor {
             if child.cell.is_some() || child.gone {
                 continue;
             }
-            // What ended together with the last incarnation of this supervisor has not been accounted for.
-            let orphan = node.ended_at().filter(|_| child.end.is_none()).map(|at| {
-                End::taken_along(Reason::SupervisorEnded, format!("{} ended", self.node.path()), at, node.victim())
-            });
-            let end = child.end.take().or(orphan);
+            let end = node.take_end(self.node.path());
             match self.start_child(spec, node, myself.get_cell()).await {
                 Ok(started) => {
                     state.by_id.insert(started.cell.get_id(), index);
@@ -185,6 +205,7 @@ impl Supervisor {
                 }
                 Err(message) => {
                     child.since = None;
+                    end.into_iter().for_each(|end| node.set_end(end));
                     self.ended(myself, state, index, ExitKind::Error, Reason::StartFailed, message).await?;
                     if self.spec.strategy != Strategy::OneForOne {
                         break;
@@ -235,9 +256,9 @@ impl Supervisor {
             return Ok(());
         };
         child.cell = None;
-        let victim = node.victim();
-        let message = node.take_verdict().unwrap_or(message);
-        self.observer.note(What::Stopped { path: Arc::clone(node.path()), message: message.clone() });
+        let (victim, generation) = (node.victim(), node.generation());
+        let message = clipped(&node.take_verdict().unwrap_or(message));
+        self.note_stopped(node, &message);
         if !strategy::restarts(spec.restart, exit) {
             child.gone = spec.restart == Restart::Temporary;
             node.ended(Status::Stopped);
@@ -251,12 +272,16 @@ impl Supervisor {
         let excused = node.counters().is_some_and(|counters| counters.take_excuse());
         let (allowed, used) = if excused { (true, self.node.used(now)) } else { self.node.admit(now) };
         tracing::warn!(actor.path = %node.path(), exit_kind = exit.as_str(), %message, backoff_ms = backoff.as_millis(), "an actor ended");
-        child.end = Some(End { at: now, wall: SystemTime::now(), exit, reason, message, backoff, used, victim });
+        let wall = SystemTime::now();
+        let end = End { at: now, wall, exit, reason, message, backoff, used, victim, generation };
+        // A start that failed prolongs the end before it.
+        let before = if reason == Reason::StartFailed { node.take_end(self.node.path()) } else { None };
+        node.set_end(before.map_or_else(|| end.clone(), |before| before.prolonged(end.clone())));
         if !allowed {
             return self.escalate(state, index).await;
         }
         let range = strategy::touched(self.spec.strategy, index, self.spec.children.len());
-        self.stop(state, range.clone(), Status::Starting).await;
+        self.stop(state, range.clone(), Stop::WithSibling).await;
         // An older plan for any of them is void.
         state.children.iter_mut().take(range.end).skip(range.start).for_each(|child| child.ticket += 1);
         if let Some(first) = state.children.get(range.start) {
@@ -273,12 +298,13 @@ impl Supervisor {
             format!("{} gives up: {child} ended more often than its restart intensity allows", self.node.path());
         tracing::error!(actor.path = %self.node.path(), "{reason}");
         self.observer.note(What::Escalated { path: Arc::clone(self.node.path()), message: reason.clone() });
-        self.stop(state, 0..self.spec.children.len(), Status::Starting).await;
+        self.stop(state, 0..self.spec.children.len(), Stop::GivingUp).await;
         Err(Fault::internal(reason).into())
     }
 
     /// Stops the running children of a range, last first.
-    async fn stop(&self, state: &mut State, range: std::ops::Range<usize>, status: Status) {
+    async fn stop(&self, state: &mut State, range: std::ops::Range<usize>, why: Stop) {
+        let (status, message) = why.words();
         for index in range.rev() {
             let (Some(spec), Some(child), Some(node)) =
                 (self.spec.children.get(index), state.children.get_mut(index), self.node.children().get(index))
@@ -296,15 +322,21 @@ impl Supervisor {
             self.node.wait_until(Some(at + spec.stop_within + KILL_WITHIN));
             stop_child(spec, &cell).await;
             self.node.wait_until(None);
+            self.note_stopped(node, message);
+            if let Some(reason) = why.reason() {
+                let end = End::taken_along((reason, message.to_owned()), at, node.victim(), node.generation());
+                node.set_end(End { used: self.node.used(at), ..end });
+            }
             node.ended(status);
-            let message = match status {
-                Status::Stopped => "stopped",
-                _ => "stopped together with a sibling that ended",
-            };
-            self.observer.note(What::Stopped { path: Arc::clone(node.path()), message: message.to_owned() });
-            if status != Status::Stopped {
-                let end = End::taken_along(Reason::SiblingEnded, message.to_owned(), at, node.victim());
-                child.end = Some(End { used: self.node.used(at), ..end });
+        }
+    }
+
+    /// Tells that a child ended, and all that ran below it.
+    fn note_stopped(&self, node: &Arc<Node>, message: &str) {
+        for (at, ended) in node.flatten().into_iter().enumerate() {
+            let message = if at == 0 { message.to_owned() } else { format!("{} ended", node.path()) };
+            if at == 0 || ended.running().is_some() {
+                self.observer.note(What::Stopped { path: Arc::clone(ended.path()), message });
             }
         }
     }
@@ -325,7 +357,7 @@ impl Supervisor {
 pub(super) fn started(actor: ActorRef<Order>) -> Started {
     let cell = actor.get_cell();
     // A supervisor that has ended needs no word.
-    Started { cell, nudge: Box::new(move |nudge| drop(actor.send_message(Order::Nudge(nudge)))) }
+    Started { cell, nudge: Box::new(move |nudge| drop(actor.send_message(Order::Nudge(nudge)))), busy: None }
 }
 
 fn send_after(myself: &ActorRef<Order>, wait: Duration, order: Order) {

@@ -4,6 +4,7 @@
 //! every tick, for each actor: its turn has not ended for too long ──┬─▶ reported, counted, shown in the tree
 //!                  a message has been in hand for too long, others ─┘   ─▶ killed; its supervisor starts it anew
 //!                  wait behind it
+//!                  its loop has not looked up for too long
 //! ```
 //!
 //! It asks by a message that is answered on the actor's next turn, and never waits for one. Time is counted in
@@ -29,6 +30,9 @@ use crate::kit::{Fault, metrics};
 const HEALED_WITHIN: u32 = 4;
 /// Ticks without a verdict after ticks came late.
 const SETTLE: u32 = 4;
+
+/// Ticks after which there is a verdict however late they come.
+const SILENT_AT_MOST: u32 = 40;
 
 /// When an actor is taken for stuck.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +95,8 @@ struct Watch {
     asked: Option<(oneshot::Receiver<()>, u32)>,
     /// Ticks since it was killed.
     killed: Option<u32>,
+    /// It is past help.
+    stuck: bool,
 }
 
 /// Whether ticks come in time, so that what was found may be judged: after a late one not for a while.
@@ -98,18 +104,26 @@ struct Calm {
     tick: Duration,
     /// Ticks in time that are still to come first.
     missing: u32,
+    /// Ticks since the last one that might judge.
+    silent: u32,
 }
 
 impl Calm {
     /// At the start nobody is judged either: whoever is started with the watchdog may take a moment.
     fn new(tick: Duration) -> Self {
-        Self { tick, missing: SETTLE }
+        Self { tick, missing: SETTLE, silent: 0 }
     }
 
     /// Notes a tick that came so long after the one before; whether it may judge.
     fn ticked(&mut self, since_last: Duration) -> bool {
         self.missing = if since_last > self.tick * 2 { SETTLE } else { self.missing.saturating_sub(1) };
-        self.missing == 0
+        self.silent += 1;
+        // Where every other tick is late, that is how it is.
+        let judges = self.missing == 0 || self.silent > SILENT_AT_MOST;
+        if judges {
+            self.silent = 0;
+        }
+        judges
     }
 }
 
@@ -117,12 +131,14 @@ impl Calm {
 enum Stall {
     Turn(Duration),
     Hold { limit: Duration, message: &'static str, held: Duration },
+    Loop(Duration),
 }
 
 impl std::fmt::Display for Stall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Turn(for_long) => write!(f, "its turn has not ended for {:.1} s", for_long.as_secs_f64()),
+            Self::Loop(for_long) => write!(f, "its loop has not looked up for {:.1} s", for_long.as_secs_f64()),
             Self::Hold { message, held, .. } => {
                 write!(f, "has had `{message}` in hand for {:.1} s while others wait", held.as_secs_f64())
             }
@@ -142,6 +158,7 @@ impl Watchdog {
         Arc::clone(&self.root)
     }
 
+    /// The actors that are past help. Without judgement nobody is found guilty and nobody acquitted.
     fn look(&self, nodes: &[Arc<Node>], watches: &mut HashMap<Arc<str>, Watch>, judge: bool) -> Vec<Arc<str>> {
         let mut stuck = Vec::new();
         for node in nodes {
@@ -150,13 +167,16 @@ impl Watchdog {
             if watch.incarnation != incarnation {
                 *watch = Watch { incarnation, ..Watch::default() };
             }
-            let found = self.find(node, watch);
-            match found.filter(|_| judge) {
+            match self.find(node, watch) {
+                Some(_) if !judge => {}
+                Some(stall) => watch.stuck = self.judge(node, watch, &stall),
                 None => {
                     node.set_stalled(false);
+                    (watch.killed, watch.stuck) = (None, false);
                 }
-                Some(stall) if self.judge(node, watch, &stall) => stuck.push(Arc::clone(node.path())),
-                Some(_) => {}
+            }
+            if watch.stuck {
+                stuck.push(Arc::clone(node.path()));
             }
         }
         stuck
@@ -180,6 +200,10 @@ impl Watchdog {
             return Some(Stall::Turn(open));
         }
         let limit = node.patience().hold.unwrap_or(self.limits.hold);
+        let busy = node.busy_for();
+        if busy > limit {
+            return Some(Stall::Loop(busy));
+        }
         let overdue = node.counters()?.overdue(limit)?;
         Some(Stall::Hold { limit, message: overdue.victim.message, held: overdue.held })
     }
@@ -197,7 +221,7 @@ impl Watchdog {
                 *ticks += 1;
                 return *ticks > HEALED_WITHIN;
             }
-            None if node.is_root() || !node.patience().kill => return true,
+            None if node.is_root() || (!node.patience().kill && !matches!(stall, Stall::Turn(_))) => return true,
             killed => *killed = Some(0),
         }
         if let (Stall::Hold { limit, .. }, Some(counters)) = (stall, node.counters()) {
@@ -234,13 +258,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_is_judged_before_enough_ticks_in_a_row_came_in_time(waits in prop::collection::vec(0_u64..400, 1..50)) {
+        fn nobody_is_judged_before_enough_ticks_in_a_row_came_in_time_or_very_many_at_all(waits in prop::collection::vec(0_u64..400, 1..150)) {
             let tick = Duration::from_millis(100);
             let mut calm = Calm::new(tick);
-            let mut in_time = 0;
+            let (mut in_time, mut silent) = (0, 0);
             for wait in waits {
                 in_time = if wait <= 200 { in_time + 1 } else { 0 };
-                prop_assert_eq!(calm.ticked(Duration::from_millis(wait)), in_time >= SETTLE);
+                silent += 1;
+                let judges = in_time >= SETTLE || silent > SILENT_AT_MOST;
+                prop_assert_eq!(calm.ticked(Duration::from_millis(wait)), judges);
+                silent = if judges { 0 } else { silent };
             }
         }
     }
