@@ -63,6 +63,8 @@ pub struct Limits {
     pub job_backoff: Duration,
     /// That bound never exceeds this.
     pub job_backoff_cap: Duration,
+    /// How long completed and cancelled jobs are kept.
+    pub jobs_keep: Duration,
     /// How long an access token is valid.
     pub access_lifetime: Duration,
     /// How long a session lasts at most.
@@ -214,6 +216,7 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             job_within: self.millis("JOB_TIMEOUT_MS", 60_000),
             job_backoff: self.millis("JOB_BACKOFF_MS", 1000),
             job_backoff_cap: self.millis("JOB_BACKOFF_CAP_MS", 60_000),
+            jobs_keep: self.seconds("JOBS_KEEP_SECONDS", 7 * 24 * 3600),
             access_lifetime: self.seconds("ACCESS_TOKEN_SECONDS", 15 * 60),
             session_lifetime: self.seconds("SESSION_SECONDS", 30 * 24 * 3600),
             turn: Duration::from_millis(self.number("ACTOR_TURN_MS", 3000, 40)),

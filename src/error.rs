@@ -170,6 +170,7 @@ impl From<notifications::Refusal> for ApiError {
 impl From<jobs::Refusal> for ApiError {
     fn from(refusal: jobs::Refusal) -> Self {
         match refusal {
+            jobs::Refusal::NotFound => Self::not_found("There is no such job, or it is finished"),
             jobs::Refusal::NotADeadLetter => Self::not_found("There is no dead letter of this id"),
         }
     }

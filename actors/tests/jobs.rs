@@ -185,7 +185,7 @@ async fn a_job_that_is_out_of_attempts_spoils_no_claim() {
     db.client.execute("update jobs set attempt = 2 where id = $1", &[&spent]).await.unwrap();
     let claim = include_str!("../../sql/queries/jobs/claim.sql");
     let worker = uuid::Uuid::new_v4();
-    let claimed = db.client.query(claim, &[&vec![spent, other], &worker, &vec!["trial"]]).await.unwrap();
+    let claimed = db.client.query(claim, &[&vec![spent, other], &worker, &vec!["trial"], &vec![1]]).await.unwrap();
     assert_eq!(claimed.iter().map(|row| row.get::<_, i64>("id")).collect::<Vec<_>>(), [other]);
 }
 

@@ -1,6 +1,6 @@
 //! The jobs, as operators see them.
 
-use actors::jobs::{JobView, ListJobs, RetryJob, State};
+use actors::jobs::{CancelJob, FindJob, JobView, ListJobs, PauseJobs, RetryDead, RetryJob, Standing, State, why};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ struct JobBody {
     kind: String,
     version: i32,
     state: String,
+    priority: i16,
     attempt: i32,
     max_attempts: i32,
     args: Value,
@@ -40,10 +41,46 @@ struct JobBody {
     last_error: Option<String>,
 }
 
+/// One job: everything that is known of it.
+#[derive(Serialize)]
+struct FoundBody {
+    #[serde(flatten)]
+    job: JobBody,
+    /// Why it is not running, in a sentence.
+    why: String,
+    /// The attempts that failed.
+    attempts: Vec<AttemptBody>,
+    worker: Option<String>,
+    cancel_requested: bool,
+}
+
+#[derive(Serialize)]
+struct AttemptBody {
+    attempt: i32,
+    error: String,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+}
+
 #[derive(Serialize)]
 struct Retried {
-    retried: u64,
+    retried: usize,
 }
+
+#[derive(Serialize)]
+struct Cancelled {
+    /// `cancelled`; `running` while its attempt is being ended.
+    state: &'static str,
+}
+
+#[derive(Serialize)]
+struct Paused {
+    paused: bool,
+    changed: bool,
+}
+
+/// Dead letters tried again by one request.
+const RETRY_AT_ONCE: i64 = 10_000;
 
 impl From<JobView> for JobBody {
     fn from(job: JobView) -> Self {
@@ -52,6 +89,7 @@ impl From<JobView> for JobBody {
             kind: job.kind,
             version: job.version,
             state: job.state,
+            priority: job.priority,
             attempt: job.attempt,
             max_attempts: job.max_attempts,
             args: job.args,
@@ -79,6 +117,61 @@ pub async fn list(request: Request) -> Result<Response, ApiError> {
     let last = jobs.last().filter(|_| full).map(|job| job.id);
     let next = last.map(|id| query.link(request.head.uri.path(), paging.limit, ("cursor", &encode_cursor(id))));
     response::ok(&Page { jobs: jobs.into_iter().map(JobBody::from).collect(), counts, next })
+}
+
+/// `GET /jobs/{id}`
+pub async fn find(request: Request) -> Result<Response, ApiError> {
+    authorize(&request)?;
+    let id = request.id("There is no job of this id")?;
+    let (job, standing) = request.app.system.jobs.find(&request.caller, FindJob(id)).await?;
+    let why = why(&job, &standing);
+    let Standing { attempts, worker, cancel_requested, .. } = standing;
+    let attempts = attempts
+        .into_iter()
+        .map(|failed| AttemptBody { attempt: failed.attempt, error: failed.error, at: failed.at })
+        .collect();
+    let worker = worker.map(|worker| worker.to_string());
+    response::ok(&FoundBody { job: job.into(), why, attempts, worker, cancel_requested })
+}
+
+/// `POST /jobs/{id}/cancel`
+pub async fn cancel(request: Request) -> Result<Response, ApiError> {
+    authorize(&request)?;
+    let id = request.id("There is no job of this id")?;
+    let state = request.app.system.jobs.cancel(&request.caller, CancelJob(id)).await?;
+    response::ok(&Cancelled { state: state.as_str() })
+}
+
+/// `POST /jobs/retry?state=discarded`
+pub async fn retry_all(request: Request) -> Result<Response, ApiError> {
+    authorize(&request)?;
+    let mut query = request.query();
+    let state = query.optional("state", |word| match State::parse(word) {
+        Some(State::Discarded) => Ok(State::Discarded),
+        _ => Err("must be discarded: only dead letters can be tried again"),
+    });
+    query.finish()?;
+    if state.is_none() {
+        return Err(ApiError::field("state", "is required: discarded"));
+    }
+    let retry = RetryDead { limit: RETRY_AT_ONCE };
+    response::ok(&Retried { retried: request.app.system.jobs.retry_dead(&request.caller, retry).await? })
+}
+
+/// `POST /jobs/pause`
+pub async fn pause(request: Request) -> Result<Response, ApiError> {
+    set_paused(request, true).await
+}
+
+/// `POST /jobs/resume`
+pub async fn resume(request: Request) -> Result<Response, ApiError> {
+    set_paused(request, false).await
+}
+
+async fn set_paused(request: Request, paused: bool) -> Result<Response, ApiError> {
+    authorize(&request)?;
+    let changed = request.app.system.jobs.pause(&request.caller, PauseJobs(paused)).await?;
+    response::ok(&Paused { paused, changed })
 }
 
 /// `POST /jobs/{id}/retry`

@@ -1,9 +1,10 @@
 //! The consumer: takes as many jobs from the stream as this process has hands free, claims them and hands
-//! them to the pool. Its progress is the process' heartbeat.
+//! them to the pool, the most urgent first. Its progress is the process' heartbeat.
 //!
 //! It beats before it first claims, so that no living process ever runs a job unseen; and it beats only
 //! from its own loop, so that a process that is stuck is seen to be.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,16 +14,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Shared;
 use super::message::Job;
 use super::pool::{self, PoolMessage, RunJob};
-use super::store;
-use super::stream::{Entry, Keys};
+use super::store::{self, Beat};
+use super::stream::{Entry, Keys, Place, take_script};
 use crate::kit::retry::Backoff;
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::{Caller, Dependency, Endpoint, Fault, Scope, Trace};
 
 /// How long a read waits for the first entry, and so how often this process beats when it is idle.
 const PATIENCE: Duration = Duration::from_millis(1000);
+/// How often it is looked whether jobs may be taken again.
+const LOOK_WHILE_PAUSED: Duration = Duration::from_millis(500);
 /// How long the statements of one round may take.
 const ROUND_WITHIN: Duration = Duration::from_secs(5);
+/// How long saying goodbye may take.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 /// While PostgreSQL or Redis is away.
 const RETRY: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(1) };
 /// Beyond an attempt's own limit: what its completion may take.
@@ -55,6 +60,9 @@ impl Routine for Consumer {
                 break;
             }
         }
+        let scope = Scope::new(Trace::default(), Instant::now() + LEAVE_WITHIN);
+        // Otherwise the others forget this process when it has not been seen for a while.
+        let _ = store::leave(&self.shared.postgres, &scope, self.shared.boot).await;
         Ok(())
     }
 }
@@ -63,18 +71,32 @@ impl Consumer {
     /// Takes jobs until told to stop (`Ok`) or until something fails.
     async fn consume(&self, mut stopping: Stopping) -> Result<(), Fault> {
         let keys = Keys::new(&self.shared.settings.prefix);
-        let consumer = self.shared.boot.to_string();
+        let (consumer, take) = (self.shared.boot.to_string(), take_script());
         self.beat().await?;
         keys.ensure_group(&self.shared.redis).await?;
         let mut connection = self.shared.redis.blocking().await?;
         self.give_back(&keys, &mut connection, &consumer).await?;
+        // Taken and not yet begun: at most one of each priority.
+        let mut entries: Vec<Entry> = Vec::new();
         while !stopping.is_asked() {
-            self.beat().await?;
+            if self.beat().await?.paused {
+                if stopping.unless(tokio::time::sleep(LOOK_WHILE_PAUSED)).await.is_none() {
+                    break;
+                }
+                continue;
+            }
             let Some(free) = self.free_hands(&mut stopping).await? else { break };
-            // What is read at the very moment of a stop is given back by the next incarnation, or by the rescuer.
-            let read = stopping.unless(read(&keys, &mut connection, &consumer, free.num_permits())).await;
-            let Some(entries) = read else { break };
-            self.hand_over(&keys, entries?, free).await?;
+            let room = free.num_permits().saturating_sub(entries.len());
+            entries.extend(keys.take(&self.shared.redis, &take, &consumer, room).await?);
+            if entries.is_empty() {
+                drop(free);
+                // What is read at the very moment of a stop is given back by the next incarnation, or by the rescuer.
+                let Some(read) = stopping.unless(wait(&keys, &mut connection, &consumer)).await else { break };
+                entries = read?;
+                continue;
+            }
+            let later = entries.split_off(entries.len().min(free.num_permits()));
+            self.hand_over(&keys, std::mem::replace(&mut entries, later), free).await?;
         }
         Ok(())
     }
@@ -93,7 +115,7 @@ impl Consumer {
         let jobs: Vec<i64> = taken.iter().filter_map(|entry| entry.job).collect();
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
         store::unsend(&self.shared.postgres, &scope, &jobs).await?;
-        let places: Vec<String> = taken.into_iter().map(|entry| entry.place).collect();
+        let places: Vec<_> = taken.into_iter().map(|entry| entry.place).collect();
         keys.acknowledge(&self.shared.redis, &Trace::default(), &places).await?;
         self.shared.wake.notify_one();
         Ok(())
@@ -105,7 +127,9 @@ impl Consumer {
             let one = tokio::time::timeout(PATIENCE, Arc::clone(&self.hands).acquire_owned());
             match stopping.unless(one).await {
                 None => return Ok(None),
-                Some(Err(_)) => self.beat().await?,
+                Some(Err(_)) => {
+                    self.beat().await?;
+                }
                 Some(Ok(permit)) => {
                     let mut free = permit.map_err(Fault::internal)?;
                     let more = u32::try_from(self.hands.available_permits()).unwrap_or(0);
@@ -119,30 +143,44 @@ impl Consumer {
     }
 
     /// Claims what was read, hands what we got to the pool, and does away with the rest: its jobs run
-    /// elsewhere, or are finished, or are not due and come again.
+    /// elsewhere, or are finished, or come again at another time.
     async fn hand_over(&self, keys: &Keys, entries: Vec<Entry>, mut free: OwnedSemaphorePermit) -> Result<(), Fault> {
-        if entries.is_empty() {
-            return Ok(());
-        }
         let ids: Vec<i64> = entries.iter().filter_map(|entry| entry.job).collect();
-        let kinds: Vec<&str> = self.shared.effects.keys().copied().collect();
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
-        let claimed = store::claim(&self.shared.postgres, &scope, &ids, self.shared.boot, &kinds).await?;
-        let mut finished: Vec<String> = Vec::new();
-        let mut jobs: std::collections::HashMap<i64, Job> = claimed.into_iter().map(|job| (job.id, job)).collect();
+        let mut jobs: HashMap<i64, Job> = self.claim(&scope, &ids).await?;
+        let refused: Vec<i64> = ids.into_iter().filter(|id| !jobs.contains_key(id)).collect();
+        let mut finished = Vec::new();
         for entry in entries {
             match entry.job.and_then(|id| jobs.remove(&id)) {
                 Some(job) => self.start(job, entry.place, free.split(1)),
                 None => finished.push(entry.place),
             }
         }
+        if !refused.is_empty() {
+            let later = store::postpone(&self.shared.postgres, &scope, &refused).await?;
+            keys.add(&self.shared.redis, &Trace::default(), &later).await?;
+        }
         keys.acknowledge(&self.shared.redis, &Trace::default(), &finished).await
     }
 
-    fn start(&self, job: Job, place: String, hand: Option<OwnedSemaphorePermit>) {
+    /// Starts attempts: for most kinds all in one statement, for those with a limit kind by kind.
+    async fn claim(&self, scope: &Scope, ids: &[i64]) -> Result<HashMap<i64, Job>, Fault> {
+        let Shared { postgres, boot, known, .. } = &*self.shared;
+        let mut claimed = store::claim(postgres, scope, ids, *boot, &known.free).await?;
+        for (kind, version, limit) in &known.limited {
+            let left: Vec<i64> =
+                ids.iter().copied().filter(|id| claimed.iter().all(|job: &Job| job.id != *id)).collect();
+            if !left.is_empty() {
+                claimed.extend(store::claim_some(postgres, scope, &left, *boot, (kind, *version, *limit)).await?);
+            }
+        }
+        Ok(claimed.into_iter().map(|job| (job.id, job)).collect())
+    }
+
+    fn start(&self, job: Job, place: Place, hand: Option<OwnedSemaphorePermit>) {
         let (pool, shared) = (self.pool.clone(), Arc::clone(&self.shared));
         let hold = shared.held.hold(&job);
-        let deadline = Instant::now() + self.shared.settings.attempt_within + GRACE;
+        let deadline = Instant::now() + self.shared.longest + GRACE;
         let caller = Caller { trace: Trace::from_traceparent(job.traceparent.as_deref()), deadline };
         tokio::spawn(async move {
             if let Err(failure) = pool.ask(&caller, RunJob { job: job.clone(), place }).await {
@@ -159,20 +197,18 @@ impl Consumer {
         });
     }
 
-    async fn beat(&self) -> Result<(), Fault> {
+    /// Says that this process makes progress, and hears what it is asked to do.
+    async fn beat(&self) -> Result<Beat, Fault> {
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
-        store::beat(&self.shared.postgres, &scope, self.shared.boot).await
+        let beat = store::beat(&self.shared.postgres, &scope, self.shared.boot, &self.shared.known).await?;
+        self.shared.held.call_off(&beat.cancelled);
+        Ok(beat)
     }
 }
 
-async fn read(
-    keys: &Keys,
-    connection: &mut MultiplexedConnection,
-    consumer: &str,
-    count: usize,
-) -> Result<Vec<Entry>, Fault> {
+async fn wait(keys: &Keys, connection: &mut MultiplexedConnection, consumer: &str) -> Result<Vec<Entry>, Fault> {
     // The connection itself waits for ever; a Redis that went silent must not keep us from beating.
-    match tokio::time::timeout(PATIENCE * 3, keys.read(connection, consumer, count, PATIENCE)).await {
+    match tokio::time::timeout(PATIENCE * 3, keys.wait(connection, consumer, PATIENCE)).await {
         Ok(entries) => Ok(entries?),
         Err(_) => Err(Fault::unavailable(Dependency::Redis, "no answer in time")),
     }

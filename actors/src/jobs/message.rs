@@ -1,14 +1,8 @@
-//! A job as its effect sees it, as operators see it, and what can be asked about jobs.
+//! A job as its effect sees it, where it may stand, and why an attempt fails.
 
 use serde_json::Value;
-use time::OffsetDateTime;
 
-use super::store::{self, Counts};
-use crate::kit::command::Outcome;
-use crate::kit::pool::Worker;
-use crate::kit::postgres::Postgres;
-use crate::kit::{Failure, Fault, Scope};
-use crate::{command, messages};
+use crate::kit::Fault;
 
 /// A job of which an attempt has begun.
 #[derive(Debug, Clone)]
@@ -17,6 +11,10 @@ pub struct Job {
     pub id: i64,
     /// What it is.
     pub kind: String,
+    /// The version of its arguments.
+    pub version: i32,
+    /// How urgent it is: 0 to 2, the most urgent first.
+    pub priority: i16,
     /// Its arguments, as the write left them.
     pub args: Value,
     /// The number of this attempt, from 1: the fence against older ones.
@@ -83,98 +81,5 @@ impl State {
     pub fn parse(word: &str) -> Option<Self> {
         let all = [Self::Scheduled, Self::Available, Self::Running, Self::Completed, Self::Discarded, Self::Cancelled];
         all.into_iter().find(|state| state.as_str() == word)
-    }
-}
-
-/// A job as operators see it.
-#[derive(Debug, Clone)]
-pub struct JobView {
-    /// Its id.
-    pub id: i64,
-    /// What it is.
-    pub kind: String,
-    /// The version of its arguments.
-    pub version: i32,
-    /// Where it stands.
-    pub state: String,
-    /// How many attempts have begun.
-    pub attempt: i32,
-    /// How many it gets.
-    pub max_attempts: i32,
-    /// Its arguments: ids, never what people wrote.
-    pub args: Value,
-    /// When it is due.
-    pub run_at: OffsetDateTime,
-    /// When the write that caused it committed.
-    pub created_at: OffsetDateTime,
-    /// When its last attempt began.
-    pub started_at: Option<OffsetDateTime>,
-    /// When it came to its end.
-    pub finished_at: Option<OffsetDateTime>,
-    /// The trace of the request that caused it.
-    pub traceparent: Option<String>,
-    /// Why its last failed attempt failed.
-    pub last_error: Option<String>,
-}
-
-/// Why the answer is no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Only dead letters can be tried again.
-    #[error("no dead letter of this id")]
-    NotADeadLetter,
-}
-
-/// Read a page of jobs.
-#[derive(Debug, Clone, Default)]
-pub struct ListJobs {
-    /// Only those in this state.
-    pub state: Option<State>,
-    /// Only those of this kind.
-    pub kind: Option<String>,
-    /// Only those with smaller ids.
-    pub before: Option<i64>,
-    /// At most so many.
-    pub limit: i64,
-}
-
-/// Give a dead letter another set of attempts.
-#[derive(Debug, Clone, Copy)]
-pub struct RetryJob(pub i64);
-
-command!(ListJobs, "list", (Vec<JobView>, Counts), Refusal, idempotent: true);
-command!(RetryJob, "retry", (), Refusal, idempotent: false);
-messages! {
-    /// What the desk understands.
-    pub(crate) enum DeskMessage { ListJobs, RetryJob }
-}
-
-/// Answers operators' questions.
-pub(super) struct Desk(pub(super) Postgres);
-
-impl Worker for Desk {
-    type Message = DeskMessage;
-
-    async fn handle(&self, message: DeskMessage, scope: Scope) -> Outcome {
-        let (db, scope) = (&self.0, &scope);
-        match message {
-            DeskMessage::ListJobs(ask) => {
-                let list = async |list: ListJobs| {
-                    let jobs = store::list(db, scope, &list).await?;
-                    Ok((jobs, store::count(db, scope).await?))
-                };
-                ask.serve(list).await
-            }
-            DeskMessage::RetryJob(ask) => {
-                let retry = async |RetryJob(id): RetryJob| {
-                    if store::retry(db, scope, id).await? {
-                        Ok(())
-                    } else {
-                        Err(Failure::Refused(Refusal::NotADeadLetter))
-                    }
-                };
-                ask.serve(retry).await
-            }
-        }
     }
 }

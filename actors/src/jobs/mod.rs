@@ -17,7 +17,9 @@
 //!   judged by the database's clock.
 //! * What Redis loses, the reconciler has sent again.
 
+mod book;
 mod consumer;
+mod desk;
 mod held;
 mod message;
 mod pool;
@@ -27,6 +29,7 @@ mod rescuer;
 mod scheduler;
 mod store;
 mod stream;
+mod view;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,8 +40,10 @@ use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
-pub use message::{Job, JobError, JobView, ListJobs, Refusal, RetryJob, State};
+pub use desk::{CancelJob, FindJob, ListJobs, PauseJobs, Refusal, RetryDead, RetryJob};
+pub use message::{Job, JobError, State};
 pub use store::{Counts, live_workers, live_workers_in};
+pub use view::{Attempt, JobView, Standing, why};
 
 use crate::kit::postgres::{Postgres, Transaction};
 use crate::kit::redis::Redis;
@@ -98,6 +103,8 @@ pub struct Settings {
     pub attempt_within: Duration,
     /// How long failed attempts are held back.
     pub backoff: Backoff,
+    /// Completed and cancelled jobs are kept for this long.
+    pub keep: Duration,
     /// A process that was not seen for this long is dead.
     pub dead_after: Duration,
     /// A job that was sent this long ago and has not begun is sent again.
@@ -114,23 +121,47 @@ pub(crate) struct Shared {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) effects: HashMap<&'static str, Arc<dyn Effect>>,
+    pub(crate) known: Known,
+    /// What the longest attempt of any kind may take.
+    pub(crate) longest: Duration,
     /// The jobs that this process has in hand.
     pub(crate) held: held::Held,
     /// Wakes the relay. A lost wake-up costs only time.
     pub(crate) wake: Notify,
 }
 
+/// The kinds that this process knows, each with its newest version.
+pub(crate) struct Known {
+    /// All of them.
+    pub(crate) all: (Vec<&'static str>, Vec<i32>),
+    /// Those of which as many may run as there are hands.
+    pub(crate) free: (Vec<&'static str>, Vec<i32>),
+    /// The others, and how many of each may run at once.
+    pub(crate) limited: Vec<(&'static str, i32, u32)>,
+}
+
+impl Known {
+    fn of(effects: &[Arc<dyn Effect>]) -> Self {
+        let pairs = |limited: Option<bool>| {
+            let wanted = effects.iter().filter(|effect| limited.is_none_or(|l| effect.at_once().is_some() == l));
+            wanted.map(|effect| (effect.kind(), effect.version())).unzip()
+        };
+        let limit = |effect: &Arc<dyn Effect>| Some((effect.kind(), effect.version(), effect.at_once()?));
+        Self { all: pairs(None), free: pairs(Some(false)), limited: effects.iter().filter_map(limit).collect() }
+    }
+}
+
 /// The jobs, as the operators' front knows them. Cheap to clone.
 #[derive(Clone)]
 pub struct Jobs {
-    desk: Endpoint<message::DeskMessage>,
+    desk: Endpoint<desk::DeskMessage>,
 }
 
 impl Jobs {
     /// The handle and its actor, which answers operators' questions.
     pub fn desk(postgres: &Postgres, room: usize) -> (Self, ChildSpec) {
         let desk = Endpoint::new("operators/jobs", "root/operators/jobs", room);
-        let child = child::pool(&desk, Arc::new(message::Desk(postgres.clone())), 2);
+        let child = child::pool(&desk, Arc::new(desk::Desk(postgres.clone())), 2);
         (Self { desk }, child)
     }
 
@@ -142,12 +173,44 @@ impl Jobs {
         self.desk.ask(caller, list).await
     }
 
+    /// One job, the errors of its attempts, and why it does not run.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn find(&self, caller: &Caller, find: FindJob) -> Result<(JobView, Standing), Failure<Refusal>> {
+        self.desk.ask(caller, find).await
+    }
+
     /// Gives a dead letter another set of attempts.
     ///
     /// # Errors
     /// [`Refusal::NotADeadLetter`].
     pub async fn retry(&self, caller: &Caller, retry: RetryJob) -> Result<(), Failure<Refusal>> {
         self.desk.ask(caller, retry).await
+    }
+
+    /// Gives many dead letters another set of attempts; how many.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn retry_dead(&self, caller: &Caller, retry: RetryDead) -> Result<usize, Failure<Refusal>> {
+        self.desk.ask(caller, retry).await
+    }
+
+    /// Calls a job off; the state that it is in now. One that runs ends as soon as its process hears of it.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], also for one that is finished.
+    pub async fn cancel(&self, caller: &Caller, cancel: CancelJob) -> Result<State, Failure<Refusal>> {
+        self.desk.ask(caller, cancel).await
+    }
+
+    /// Has all processes take no more jobs, or take them again; whether that changed anything.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn pause(&self, caller: &Caller, pause: PauseJobs) -> Result<bool, Failure<Refusal>> {
+        self.desk.ask(caller, pause).await
     }
 }
 
@@ -163,6 +226,9 @@ pub fn workers(
     effects: Vec<Arc<dyn Effect>>,
 ) -> Result<Vec<ChildSpec>, Fault> {
     let hands = settings.workers;
+    let known = Known::of(&effects);
+    let longest = effects.iter().filter_map(|effect| effect.within()).chain([settings.attempt_within]).max();
+    let longest = longest.unwrap_or(settings.attempt_within);
     let effects = effects.into_iter().map(|effect| (effect.kind(), effect)).collect();
     let shared = Arc::new(Shared {
         settings,
@@ -170,6 +236,8 @@ pub fn workers(
         postgres: postgres.clone(),
         redis,
         effects,
+        known,
+        longest,
         held: held::Held::default(),
         wake: Notify::new(),
     });
@@ -178,7 +246,7 @@ pub fn workers(
     let consumer =
         consumer::Consumer { shared: Arc::clone(&shared), pool: pool.clone(), hands: Arc::new(Semaphore::new(hands)) };
     // An attempt is ended at its own limit; one that is not, for that long again, is stuck.
-    let patience = Patience { hold: Some(shared.settings.attempt_within * 2), kill: true };
+    let patience = Patience { hold: Some(longest * 2), kill: true };
     Ok(vec![
         child::pool(&pool, Arc::new(pool::Executor(Arc::clone(&shared))), hands).with_patience(patience),
         child::routine("consumer", Arc::new(consumer)),
@@ -186,6 +254,6 @@ pub fn workers(
         child::routine("listener", Arc::new(relay::Listener(Arc::clone(&shared)))),
         child::routine("scheduler", Arc::new(scheduler::Scheduler(Arc::clone(&shared)))),
         child::routine("rescuer", Arc::new(rescuer::Rescuer(Arc::clone(&shared)))),
-        child::routine("reconciler", Arc::new(reconciler::Reconciler(shared))),
+        child::routine("reconciler", Arc::new(reconciler::Reconciler::new(shared))),
     ])
 }

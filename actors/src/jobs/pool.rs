@@ -11,7 +11,7 @@ use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanKind};
 
 use super::message::{Job, JobError};
 use super::store::{self, Failed};
-use super::stream::Keys;
+use super::stream::{Keys, Place, Sent};
 use super::{Effect, Shared};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
@@ -25,7 +25,7 @@ pub(crate) struct RunJob {
     /// Of which job.
     pub(crate) job: Job,
     /// Its entry in the stream.
-    pub(crate) place: String,
+    pub(crate) place: Place,
 }
 
 impl Command for RunJob {
@@ -46,6 +46,8 @@ enum Done {
     Completed,
     /// It was not the job's attempt any more, so it changed nothing.
     Fenced,
+    /// It was called off, and changed nothing.
+    CalledOff,
 }
 
 /// Runs attempts.
@@ -77,10 +79,19 @@ impl Executor {
         let kind = [KeyValue::new("kind", job.kind.clone())];
         metrics::jobs().queue_latency.record(job.waited.max(0.0) * 1e3, &kind);
         let started = Instant::now();
-        let result = self.attempt(&job, &within).with_context(span.trace().context().clone()).await;
+        let attempt = self.attempt(&job, &within).with_context(span.trace().context().clone());
+        let result = tokio::select! {
+            result = attempt => result,
+            // The attempt is dropped where it stands, which undoes what it did.
+            () = self.0.held.called_off(&job) => Ok(Done::CalledOff),
+        };
         metrics::jobs().duration.record(started.elapsed().as_secs_f64() * 1e3, &kind);
         match result {
             Ok(Done::Completed) => metrics::jobs().completed.add(1, &kind),
+            Ok(Done::CalledOff) => {
+                let off = store::call_off(&self.0.postgres, &within, &job, self.0.boot).await?;
+                tracing::info!(job.id, job.attempt, off, "a running job was called off");
+            }
             Ok(Done::Fenced) => tracing::warn!(job.id, job.attempt, "an attempt was fenced off; it changed nothing"),
             Err(error) => {
                 span.fail("job_failed", || "the attempt failed".to_owned());
@@ -136,15 +147,17 @@ impl Executor {
             Failed::Scheduled(due_ms) => {
                 tracing::warn!(job.id, job.attempt, %error, "an attempt failed and is tried again");
                 let keys = Keys::new(&self.0.settings.prefix);
-                // Without Redis the reconciler finds it when its time has passed.
-                if let Err(fault) = keys.schedule(&self.0.redis, &scope.trace, job.id, due_ms).await {
-                    tracing::warn!(job.id, %fault, "a retry could not be scheduled in Redis; the reconciler will find it");
+                let later = Sent { job: job.id, priority: job.priority, due_ms: Some(due_ms) };
+                if let Err(fault) = keys.add(&self.0.redis, &scope.trace, &[later]).await {
+                    tracing::warn!(job.id, %fault, "a retry could not be put into Redis; the relay will");
+                    store::unsend(&self.0.postgres, scope, &[job.id]).await?;
                 }
             }
             Failed::Discarded => {
                 metrics::jobs().discarded.add(1, kind);
                 tracing::error!(job.id, job.attempt, %error, "the last attempt failed: a dead letter");
             }
+            Failed::Cancelled => tracing::info!(job.id, job.attempt, "a failed job was called off"),
             Failed::Fenced => {
                 tracing::warn!(job.id, job.attempt, "a failed attempt was fenced off; it changed nothing")
             }
@@ -152,7 +165,7 @@ impl Executor {
         Ok(())
     }
 
-    async fn acknowledge(&self, place: String, trace: &Trace) {
+    async fn acknowledge(&self, place: Place, trace: &Trace) {
         let keys = Keys::new(&self.0.settings.prefix);
         // The job is finished in the database; an entry that comes again will be done away with.
         if let Err(fault) = keys.acknowledge(&self.0.redis, trace, &[place]).await {

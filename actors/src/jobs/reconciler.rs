@@ -1,13 +1,22 @@
-//! The reconciler: finds jobs that were sent and never began, or whose retry is overdue, and has them sent
-//! again. This is what makes Redis disposable. It also measures how many jobs are in which state.
+//! The reconciler: notices that Redis lost jobs and has them sent again. This is what makes Redis disposable. It
+//! also measures what waits, and forgets what was finished long ago.
+//!
+//! ```text
+//! another mark in Redis than before     ─▶ it lost everything           ─▶ all that wait are sent again, at once
+//! fewer jobs in it than wait for it     ─▶ it lost some (a fail-over)   ─▶ those sent a while ago are sent again
+//! a job waits for very long             ─▶ whatever the reason          ─▶ it is sent again
+//! ```
+//!
+//! A job that is sent twice begins once: the claim sees to that.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 
 use super::Shared;
 use super::store;
+use super::stream::Keys;
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::{Fault, Scope, Trace, metrics};
 
@@ -15,35 +24,97 @@ use crate::kit::{Fault, Scope, Trace, metrics};
 const EVERY: Duration = Duration::from_secs(2);
 /// How long its statements may take.
 const WITHIN: Duration = Duration::from_secs(5);
-/// Jobs sent again at once.
-const BATCH: i64 = 1000;
+/// Jobs sent again, or forgotten, by one statement.
+const BATCH: i64 = 5000;
+/// Statements in one round: what is left comes with the next.
+const STATEMENTS: usize = 40;
+/// What was put into Redis this long ago has to be there, or to have begun.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// Has lost jobs sent again.
-pub(super) struct Reconciler(pub(super) Arc<Shared>);
+pub(super) struct Reconciler {
+    shared: Arc<Shared>,
+    /// The mark that Redis bore when it was last looked at; kept across incarnations.
+    mark: Mutex<Option<String>>,
+}
 
 impl Routine for Reconciler {
     async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
-        while stopping.unless(tokio::time::sleep(EVERY)).await.is_some() {
-            if let Err(fault) = self.reconcile().await {
+        let keys = Keys::new(&self.shared.settings.prefix);
+        loop {
+            if let Err(fault) = self.reconcile(&keys).await {
                 tracing::debug!(%fault, "cannot look for lost jobs now");
             }
+            if let Err(fault) = self.measure().await {
+                tracing::debug!(%fault, "cannot look at what waits now");
+            }
+            if stopping.unless(tokio::time::sleep(EVERY)).await.is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 
 impl Reconciler {
-    async fn reconcile(&self) -> Result<(), Fault> {
-        let scope = Scope::new(Trace::default(), Instant::now() + WITHIN);
-        let resent = store::resend(&self.0.postgres, &scope, self.0.settings.resend_after, BATCH).await?;
-        if resent > 0 {
-            tracing::info!(resent, "jobs that did not begin are sent again");
-            self.0.wake.notify_one();
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, mark: Mutex::default() }
+    }
+
+    async fn reconcile(&self, keys: &Keys) -> Result<(), Fault> {
+        let mark = keys.mark(&self.shared.redis, &uuid::Uuid::new_v4().to_string()).await?;
+        let before = self.known_mark(None);
+        if before.as_ref() != Some(&mark) {
+            // Remembered only when it is done: what fails in between is tried again.
+            self.resend(Duration::ZERO, "Redis lost everything, or is new to us").await?;
+            self.known_mark(Some(mark));
+            return Ok(());
         }
-        for (state, count) in store::count(&self.0.postgres, &scope).await? {
-            let count = u64::try_from(count).unwrap_or(0);
-            metrics::jobs().by_state.record(count, &[KeyValue::new("state", state)]);
+        // In this order: what is in Redis when it is counted was put there before what is counted then.
+        let held = keys.len(&self.shared.redis).await?;
+        if held < store::waiting(&self.shared.postgres, &scope(), SETTLED).await? {
+            self.resend(SETTLED, "Redis lost some jobs").await?;
+        }
+        self.resend(self.shared.settings.resend_after, "jobs have waited for very long").await
+    }
+
+    async fn resend(&self, after: Duration, why: &'static str) -> Result<(), Fault> {
+        let mut resent = 0;
+        for _ in 0..STATEMENTS {
+            let count = store::resend(&self.shared.postgres, &scope(), after, BATCH).await?;
+            resent += count;
+            if i64::try_from(count).is_ok_and(|count| count < BATCH) {
+                break;
+            }
+        }
+        if resent > 0 {
+            tracing::warn!(resent, why, "jobs are sent again");
+            self.shared.wake.notify_one();
         }
         Ok(())
     }
+
+    async fn measure(&self) -> Result<(), Fault> {
+        let postgres = &self.shared.postgres;
+        for (state, count) in store::count(postgres, &scope()).await? {
+            let count = u64::try_from(count).unwrap_or(0);
+            metrics::jobs().by_state.record(count, &[KeyValue::new("state", state)]);
+        }
+        metrics::jobs().oldest.record(store::oldest(postgres, &scope()).await?, &[]);
+        store::prune(postgres, &scope(), self.shared.settings.keep, BATCH).await?;
+        Ok(())
+    }
+
+    /// The mark that is known; first takes note of a new one.
+    fn known_mark(&self, new: Option<String>) -> Option<String> {
+        // Nothing panics while it holds the lock, so a poisoned one still guards a sound mark.
+        let mut known = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        if new.is_some() {
+            *known = new;
+        }
+        known.clone()
+    }
+}
+
+fn scope() -> Scope {
+    Scope::new(Trace::default(), Instant::now() + WITHIN)
 }

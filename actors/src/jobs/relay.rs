@@ -68,14 +68,15 @@ impl Relay {
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
         let mut connection = self.0.postgres.connection().await?;
         let tx = connection.begin().await?;
-        let unsent = store::take_unsent(&tx, &scope, BATCH).await?;
+        let unsent = store::take_unsent(&tx, &scope, BATCH, &self.0.known).await?;
         if unsent.is_empty() {
             return Ok(0);
         }
         let spans: Vec<Span> = unsent.iter().map(producer_span).collect();
-        let ids: Vec<i64> = unsent.iter().map(|job| job.id).collect();
+        let ids: Vec<i64> = unsent.iter().map(|job| job.sent.job).collect();
         let trace = spans.first().map(|span| span.trace().clone()).unwrap_or_default();
-        keys.add(&self.0.redis, &trace, &ids).await?;
+        let sent: Vec<_> = unsent.into_iter().map(|job| job.sent).collect();
+        keys.add(&self.0.redis, &trace, &sent).await?;
         store::mark_sent(&tx, &scope, &ids).await?;
         tx.commit().await?;
         metrics::jobs().enqueued.add(ids.len() as u64, &[]);
@@ -90,7 +91,7 @@ fn producer_span(job: &Unsent) -> Span {
             KeyValue::new("messaging.operation.type", "send"),
             KeyValue::new("messaging.operation.name", "send"),
             KeyValue::new("messaging.destination.name", job.kind.clone()),
-            KeyValue::new("messaging.message.id", job.id.to_string()),
+            KeyValue::new("messaging.message.id", job.sent.job.to_string()),
         ])
     })
 }

@@ -16,6 +16,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long its statement may take.
 const WITHIN: Duration = Duration::from_secs(5);
 
+/// A job that so many processes died with is a dead letter.
+const DEATHS: i32 = 3;
 /// Jobs sent again at once.
 const BATCH: i64 = 10_000;
 
@@ -28,7 +30,7 @@ impl Routine for Rescuer {
         let consumer = self.0.boot.to_string();
         while stopping.unless(tokio::time::sleep(EVERY)).await.is_some() {
             // An attempt's own limit bounds how long a living process holds a job and its entry.
-            let idle = self.0.settings.attempt_within * 2;
+            let idle = self.0.longest * 2;
             let scope = Scope::new(Trace::default(), Instant::now() + WITHIN);
             if let Err(fault) = self.rescue(&scope, idle).await {
                 tracing::debug!(%fault, "cannot look for dead processes now");
@@ -45,7 +47,7 @@ impl Rescuer {
     async fn rescue(&self, scope: &Scope, idle: Duration) -> Result<(), Fault> {
         let (postgres, dead_after) = (&self.0.postgres, self.0.settings.dead_after);
         let (jobs, attempts) = self.0.held.attempts();
-        let rescue = Rescue { dead_after, idle, worker: self.0.boot, held: (&jobs, &attempts) };
+        let rescue = Rescue { dead_after, idle, worker: self.0.boot, held: (&jobs, &attempts), deaths: DEATHS };
         let Rescued { dead, taken } = store::rescue(postgres, scope, rescue).await?;
         // The dead may have taken entries from the stream and not yet claimed their jobs: nobody knows which.
         let resent = if dead > 0 { store::resend(postgres, scope, dead_after, BATCH).await? } else { 0 };

@@ -6,15 +6,17 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::message::{Job, JobView, ListJobs};
+use super::Known;
+use super::message::Job;
+use super::stream::Sent;
 use crate::kit::postgres::{Postgres, Transaction};
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope};
 use crate::sql;
 
-/// A job that is to be moved to the stream.
+/// A job that is to be moved to Redis.
 pub(super) struct Unsent {
-    pub(super) id: i64,
+    pub(super) sent: Sent,
     pub(super) kind: String,
     pub(super) traceparent: Option<String>,
 }
@@ -22,34 +24,78 @@ pub(super) struct Unsent {
 /// How many jobs are in each state.
 pub type Counts = BTreeMap<String, i64>;
 
-pub(super) async fn take_unsent(tx: &Transaction<'_>, scope: &Scope, limit: i64) -> Result<Vec<Unsent>, Fault> {
-    let rows = tx.run(scope, sql!("jobs/take_unsent"), &[&limit]).await?;
-    let unsent = |row: &Row| Unsent { id: row.get("id"), kind: row.get("kind"), traceparent: row.get("traceparent") };
+pub(super) async fn take_unsent(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    limit: i64,
+    known: &Known,
+) -> Result<Vec<Unsent>, Fault> {
+    let (kinds, versions) = &known.all;
+    let rows = tx.run(scope, sql!("jobs/take_unsent"), &[&limit, kinds, versions]).await?;
+    let unsent = |row: &Row| Unsent { sent: sent(row), kind: row.get("kind"), traceparent: row.get("traceparent") };
     Ok(rows.iter().map(unsent).collect())
+}
+
+fn sent(row: &Row) -> Sent {
+    Sent { job: row.get("id"), priority: row.get("priority"), due_ms: row.get("due_ms") }
 }
 
 pub(super) async fn mark_sent(tx: &Transaction<'_>, scope: &Scope, jobs: &[i64]) -> Result<(), Fault> {
     tx.run(scope, sql!("jobs/mark_sent"), &[&jobs]).await.map(drop)
 }
 
+/// Starts attempts on those of these jobs that are due, of kinds without a limit.
 pub(super) async fn claim(
     db: &Postgres,
     scope: &Scope,
     jobs: &[i64],
     worker: Uuid,
-    kinds: &[&str],
+    (kinds, versions): &(Vec<&'static str>, Vec<i32>),
 ) -> Result<Vec<Job>, Fault> {
-    let rows = db.write(scope, sql!("jobs/claim"), &[&jobs, &worker, &kinds]).await?;
-    let job = |row: &Row| Job {
+    let rows = db.write(scope, sql!("jobs/claim"), &[&jobs, &worker, kinds, versions]).await?;
+    Ok(rows.iter().map(job).collect())
+}
+
+/// The same for one kind, its newest version here, and how many of it may run at once.
+pub(super) async fn claim_some(
+    db: &Postgres,
+    scope: &Scope,
+    jobs: &[i64],
+    worker: Uuid,
+    (kind, version, limit): (&str, i32, u32),
+) -> Result<Vec<Job>, Fault> {
+    let mut connection = db.connection().await?;
+    let tx = connection.begin().await?;
+    tx.run(scope, sql!("jobs/lock_kind"), &[&kind]).await?;
+    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&jobs, &worker, &kind, &version, &i64::from(limit)];
+    let rows = tx.run(scope, sql!("jobs/claim_some"), params).await?;
+    tx.commit().await?;
+    Ok(rows.iter().map(job).collect())
+}
+
+fn job(row: &Row) -> Job {
+    Job {
         id: row.get("id"),
         kind: row.get("kind"),
+        version: row.get("version"),
+        priority: row.get("priority"),
         args: row.get("args"),
         attempt: row.get("attempt"),
         max_attempts: row.get("max_attempts"),
         traceparent: row.get("traceparent"),
         waited: row.get("waited"),
-    };
-    Ok(rows.iter().map(job).collect())
+    }
+}
+
+/// Puts jobs off that could not be claimed but may be later; their ways back into Redis.
+pub(super) async fn postpone(db: &Postgres, scope: &Scope, jobs: &[i64]) -> Result<Vec<Sent>, Fault> {
+    let rows = db.write(scope, sql!("jobs/postpone"), &[&jobs]).await?;
+    Ok(rows.iter().map(sent).collect())
+}
+
+/// Ends a running attempt that was to be called off; whether it was still running.
+pub(super) async fn call_off(db: &Postgres, scope: &Scope, job: &Job, worker: Uuid) -> Result<bool, Fault> {
+    Ok(!db.write(scope, sql!("jobs/call_off"), &[&job.id, &job.attempt, &worker]).await?.is_empty())
 }
 
 /// Whether the attempt was still the job's.
@@ -63,6 +109,8 @@ pub(super) enum Failed {
     Scheduled(i64),
     /// It is a dead letter now.
     Discarded,
+    /// It was to be called off.
+    Cancelled,
     /// The attempt was not the job's any more.
     Fenced,
 }
@@ -79,13 +127,32 @@ pub(super) async fn fail(
     let rows = db.write(scope, sql!("jobs/fail"), &[&job.id, &job.attempt, &worker, &error, &seconds]).await?;
     Ok(match rows.first() {
         None => Failed::Fenced,
-        Some(row) if row.get::<_, &str>("state") == "discarded" => Failed::Discarded,
-        Some(row) => Failed::Scheduled(row.get("due_ms")),
+        Some(row) => match row.get("state") {
+            "discarded" => Failed::Discarded,
+            "cancelled" => Failed::Cancelled,
+            _ => Failed::Scheduled(row.get("due_ms")),
+        },
     })
 }
 
-pub(super) async fn beat(db: &Postgres, scope: &Scope, worker: Uuid) -> Result<(), Fault> {
-    db.write(scope, sql!("jobs/beat"), &[&worker]).await.map(drop)
+/// What a process hears when it says that it makes progress.
+pub(super) struct Beat {
+    /// Nothing is to be taken at the moment.
+    pub(super) paused: bool,
+    /// Jobs of this process that are to be called off.
+    pub(super) cancelled: Vec<i64>,
+}
+
+pub(super) async fn beat(db: &Postgres, scope: &Scope, worker: Uuid, known: &Known) -> Result<Beat, Fault> {
+    let (kinds, versions) = &known.all;
+    let rows = db.write(scope, sql!("jobs/beat"), &[&worker, kinds, versions]).await?;
+    let beat = |row: &Row| Beat { paused: row.get("paused"), cancelled: row.get("cancelled") };
+    rows.first().map(beat).ok_or_else(|| Fault::internal("a beat came back without an answer"))
+}
+
+/// Forgets a process that ends in order.
+pub(super) async fn leave(db: &Postgres, scope: &Scope, worker: Uuid) -> Result<(), Fault> {
+    db.write(scope, sql!("jobs/leave"), &[&worker]).await.map(drop)
 }
 
 /// What a look for the dead came to.
@@ -106,12 +173,18 @@ pub(super) struct Rescue<'a> {
     pub(super) worker: Uuid,
     /// The jobs that it has in hand, and the numbers of their attempts.
     pub(super) held: (&'a [i64], &'a [i32]),
+    /// Processes that may die with one and the same job.
+    pub(super) deaths: i32,
 }
 
 pub(super) async fn rescue(db: &Postgres, scope: &Scope, rescue: Rescue<'_>) -> Result<Rescued, Fault> {
     let (dead_after, idle) = (rescue.dead_after.as_secs_f64(), rescue.idle.as_secs_f64());
     let rows = db
-        .write(scope, sql!("jobs/rescue"), &[&dead_after, &idle, &rescue.worker, &rescue.held.0, &rescue.held.1])
+        .write(
+            scope,
+            sql!("jobs/rescue"),
+            &[&dead_after, &idle, &rescue.worker, &rescue.held.0, &rescue.held.1, &rescue.deaths],
+        )
         .await?;
     let (dead, taken) = rows.first().map_or((0, 0), |row| (row.get("dead"), row.get("taken")));
     Ok(Rescued { dead, taken })
@@ -135,6 +208,24 @@ pub(super) async fn count(db: &Postgres, scope: &Scope) -> Result<Counts, Fault>
     Ok(counts)
 }
 
+/// How long the oldest job that is due has waited, in seconds.
+pub(super) async fn oldest(db: &Postgres, scope: &Scope) -> Result<f64, Fault> {
+    let rows = db.scan(scope, sql!("jobs/oldest"), &[]).await?;
+    Ok(rows.first().map_or(0.0, |row| row.get("seconds")))
+}
+
+/// How many jobs the database says were in Redis `ago` and still wait.
+pub(super) async fn waiting(db: &Postgres, scope: &Scope, ago: Duration) -> Result<i64, Fault> {
+    let rows = db.scan(scope, sql!("jobs/waiting"), &[&ago.as_secs_f64()]).await?;
+    Ok(rows.first().map_or(0, |row| row.get("n")))
+}
+
+/// Forgets at most `limit` jobs that were finished `keep` ago; how many.
+pub(super) async fn prune(db: &Postgres, scope: &Scope, keep: Duration, limit: i64) -> Result<i64, Fault> {
+    let rows = db.write(scope, sql!("jobs/prune"), &[&keep.as_secs_f64(), &limit]).await?;
+    Ok(rows.first().map_or(0, |row| row.get("n")))
+}
+
 fn live_workers_statement() -> &'static Statement {
     sql!("jobs/live_workers")
 }
@@ -155,30 +246,4 @@ pub async fn live_workers_in(tx: &Transaction<'_>, scope: &Scope, window: Durati
 pub async fn live_workers(db: &Postgres, scope: &Scope, window: Duration) -> Result<i64, Fault> {
     let rows = db.read(scope, live_workers_statement(), &[&window.as_secs_f64()]).await?;
     Ok(rows.first().map_or(0, |row| row.get("n")))
-}
-
-pub(super) async fn list(db: &Postgres, scope: &Scope, list: &ListJobs) -> Result<Vec<JobView>, Fault> {
-    let state = list.state.map(|state| state.as_str());
-    let rows = db.scan(scope, sql!("jobs/list"), &[&state, &list.kind, &list.before, &list.limit]).await?;
-    let view = |row: &Row| JobView {
-        id: row.get("id"),
-        kind: row.get("kind"),
-        version: row.get("version"),
-        state: row.get("state"),
-        attempt: row.get("attempt"),
-        max_attempts: row.get("max_attempts"),
-        args: row.get("args"),
-        run_at: row.get("run_at"),
-        created_at: row.get("created_at"),
-        started_at: row.get("started_at"),
-        finished_at: row.get("finished_at"),
-        traceparent: row.get("traceparent"),
-        last_error: row.get("last_error"),
-    };
-    Ok(rows.iter().map(view).collect())
-}
-
-/// Whether it was a dead letter.
-pub(super) async fn retry(db: &Postgres, scope: &Scope, job: i64) -> Result<bool, Fault> {
-    Ok(!db.write(scope, sql!("jobs/retry"), &[&job]).await?.is_empty())
 }

@@ -1,5 +1,6 @@
-//! What Redis holds of the jobs: a stream of ids with a consumer group, and a sorted set of ids to be
-//! moved into it at their time. All of it may vanish at any moment; PostgreSQL has the truth.
+//! What Redis holds of the jobs: a stream of ids for each priority, with a consumer group, a sorted set of ids to
+//! be moved into them at their time, and a mark by which its loss is noticed. All of it may vanish at any moment;
+//! PostgreSQL has the truth.
 
 use std::time::Duration;
 
@@ -22,64 +23,158 @@ const MOVE_DUE: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
-for _, job in ipairs(due) do
-    redis.call('XADD', KEYS[2], '*', ARGV[2], job)
-    redis.call('ZREM', KEYS[1], job)
+for _, member in ipairs(due) do
+    local priority, job = string.match(member, '^(%d):(%d+)$')
+    if job then redis.call('XADD', KEYS[2 + priority], '*', ARGV[2], job) end
+    redis.call('ZREM', KEYS[1], member)
 end
 local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if #next == 0 then return {#due, -1} end
 return {#due, math.max(0, next[2] - now)}
 ";
 
+/// Takes up to ARGV[3] entries that nobody has, the most urgent first.
+const TAKE: &str = r"
+local taken, room = {}, tonumber(ARGV[3])
+for _, key in ipairs(KEYS) do
+    if room == 0 then break end
+    local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', room, 'STREAMS', key, '>')
+    if reply then
+        for _, entry in ipairs(reply[1][2]) do
+            local job = ''
+            for at = 1, #entry[2], 2 do if entry[2][at] == ARGV[4] then job = entry[2][at + 1] end end
+            taken[#taken + 1] = {key, entry[1], job}
+            room = room - 1
+        end
+    end
+end
+return taken
+";
+
+/// How urgent a job is; each has a stream of its own, and the more urgent ones are emptied first.
+pub(super) const PRIORITIES: usize = 3;
+
 /// The names of the keys.
 pub(super) struct Keys {
-    stream: String,
+    /// By priority, the most urgent first.
+    streams: [String; PRIORITIES],
     scheduled: String,
+    mark: String,
 }
 
-/// An entry of the stream.
+/// Where an entry of a stream is, to be acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    stream: String,
+    id: String,
+}
+
+/// An entry of a stream.
 pub(super) struct Entry {
-    /// Its place, to be acknowledged.
-    pub(super) place: String,
+    pub(super) place: Place,
     /// The job; `None` when it is not one of ours.
     pub(super) job: Option<i64>,
 }
 
+/// A job's way into Redis.
+pub(super) struct Sent {
+    pub(super) job: i64,
+    pub(super) priority: i16,
+    /// When it is due, in milliseconds since 1970; at once when there is none.
+    pub(super) due_ms: Option<i64>,
+}
+
 impl Keys {
     pub(super) fn new(prefix: &str) -> Self {
-        Self { stream: format!("{prefix}jobs"), scheduled: format!("{prefix}jobs:scheduled") }
+        let stream = |name| format!("{prefix}{name}");
+        Self {
+            streams: ["jobs:high", "jobs", "jobs:low"].map(stream),
+            scheduled: stream("jobs:scheduled"),
+            mark: stream("jobs:mark"),
+        }
     }
 
-    /// Adds jobs to the stream, in one round trip.
-    pub(super) async fn add(&self, redis: &Redis, trace: &Trace, jobs: &[i64]) -> Result<(), Fault> {
+    /// An unknown priority is an ordinary one.
+    fn stream(&self, priority: i16) -> &str {
+        let [_, ordinary, _] = &self.streams;
+        usize::try_from(priority).ok().and_then(|at| self.streams.get(at)).unwrap_or(ordinary)
+    }
+
+    /// Puts jobs into the streams, or into the schedule, in one round trip.
+    pub(super) async fn add(&self, redis: &Redis, trace: &Trace, jobs: &[Sent]) -> Result<(), Fault> {
         let mut pipeline = Pipeline::new();
-        for job in jobs {
-            pipeline.cmd("XADD").arg(&self.stream).arg("*").arg(FIELD).arg(*job).ignore();
+        for Sent { job, priority, due_ms } in jobs {
+            match due_ms {
+                None => pipeline.cmd("XADD").arg(self.stream(*priority)).arg("*").arg(FIELD).arg(*job).ignore(),
+                Some(due) => {
+                    pipeline.cmd("ZADD").arg(&self.scheduled).arg(*due).arg(format!("{priority}:{job}")).ignore()
+                }
+            };
         }
         redis.pipeline(trace, "XADD", &pipeline).await
     }
 
-    /// Makes the stream and its group, unless they are there.
-    pub(super) async fn ensure_group(&self, redis: &Redis) -> Result<(), Fault> {
-        let mut command = Cmd::new();
-        command.arg("XGROUP").arg("CREATE").arg(&self.stream).arg(GROUP).arg("0").arg("MKSTREAM");
-        match redis.run::<()>(&Trace::default(), "XGROUP", &command).await {
-            Err(fault) if !fault.to_string().contains("BUSYGROUP") => Err(fault),
-            _ => Ok(()),
-        }
+    /// The mark that this Redis bears, which it gets when it has none: another one means that it lost what it held.
+    pub(super) async fn mark(&self, redis: &Redis, new: &str) -> Result<String, Fault> {
+        let mut set = Cmd::new();
+        set.arg("SET").arg(&self.mark).arg(new).arg("NX").arg("GET");
+        let found: Option<String> = redis.run(&Trace::default(), "SET", &set).await?;
+        Ok(found.unwrap_or_else(|| new.to_owned()))
     }
 
-    /// Takes at most `count` entries that nobody has, waiting at most `patience` for the first.
-    pub(super) async fn read(
+    /// How many jobs are in it, in all.
+    pub(super) async fn len(&self, redis: &Redis) -> Result<i64, Fault> {
+        let mut length = 0;
+        for stream in &self.streams {
+            let mut command = Cmd::new();
+            command.arg("XLEN").arg(stream);
+            length += redis.run::<i64>(&Trace::default(), "XLEN", &command).await?;
+        }
+        let mut command = Cmd::new();
+        command.arg("ZCARD").arg(&self.scheduled);
+        Ok(length + redis.run::<i64>(&Trace::default(), "ZCARD", &command).await?)
+    }
+
+    /// Makes the streams and their group, unless they are there.
+    pub(super) async fn ensure_group(&self, redis: &Redis) -> Result<(), Fault> {
+        for stream in &self.streams {
+            let mut command = Cmd::new();
+            command.arg("XGROUP").arg("CREATE").arg(stream).arg(GROUP).arg("0").arg("MKSTREAM");
+            match redis.run::<()>(&Trace::default(), "XGROUP", &command).await {
+                Err(fault) if !fault.to_string().contains("BUSYGROUP") => return Err(fault),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes at most `count` entries that nobody has, the most urgent first; waits for nobody.
+    pub(super) async fn take(
+        &self,
+        redis: &Redis,
+        script: &Script,
+        consumer: &str,
+        count: usize,
+    ) -> Result<Vec<Entry>, Fault> {
+        let [high, ordinary, low] = &self.streams;
+        let mut invocation = script.key(high);
+        invocation.key(ordinary).key(low).arg(GROUP).arg(consumer).arg(count).arg(FIELD);
+        let taken: Vec<(String, String, String)> = redis.script(&Trace::default(), "EVALSHA", &invocation).await?;
+        let entry =
+            |(stream, id, job): (String, String, String)| Entry { place: Place { stream, id }, job: job.parse().ok() };
+        Ok(taken.into_iter().map(entry).collect())
+    }
+
+    /// Waits at most `patience` for entries that nobody has, and takes at most one of each priority.
+    pub(super) async fn wait(
         &self,
         connection: &mut redis::aio::MultiplexedConnection,
         consumer: &str,
-        count: usize,
         patience: Duration,
     ) -> redis::RedisResult<Vec<Entry>> {
         let millis = usize::try_from(patience.as_millis()).unwrap_or(usize::MAX).max(1);
-        let options = StreamReadOptions::default().group(GROUP, consumer).count(count).block(millis);
-        Ok(entries(connection.xread_options(&[&self.stream], &[">"], &options).await?))
+        let options = StreamReadOptions::default().group(GROUP, consumer).count(1).block(millis);
+        Ok(entries(connection.xread_options(&self.streams, &[">"; PRIORITIES], &options).await?))
     }
 
     /// The entries that a consumer took and has not acknowledged.
@@ -89,58 +184,76 @@ impl Keys {
         consumer: &str,
     ) -> redis::RedisResult<Vec<Entry>> {
         let options = StreamReadOptions::default().group(GROUP, consumer).count(MOVE_AT_ONCE);
-        Ok(entries(connection.xread_options(&[&self.stream], &["0"], &options).await?))
+        Ok(entries(connection.xread_options(&self.streams, &["0"; PRIORITIES], &options).await?))
     }
 
     /// Takes over entries that a consumer took `idle` ago and never acknowledged; their jobs are rescued by
     /// the database's word, so that here they are only done away with.
     pub(super) async fn forget_stale(&self, redis: &Redis, consumer: &str, idle: Duration) -> Result<(), Fault> {
-        let mut command = Cmd::new();
-        command.arg("XAUTOCLAIM").arg(&self.stream).arg(GROUP).arg(consumer);
-        command
-            .arg(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX))
-            .arg("0")
-            .arg("COUNT")
-            .arg(MOVE_AT_ONCE)
-            .arg("JUSTID");
-        let (_, places, _): (String, Vec<String>, Vec<String>) =
-            redis.run(&Trace::default(), "XAUTOCLAIM", &command).await?;
-        self.acknowledge(redis, &Trace::default(), &places).await
+        for stream in &self.streams {
+            let mut command = Cmd::new();
+            command.arg("XAUTOCLAIM").arg(stream).arg(GROUP).arg(consumer);
+            command
+                .arg(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX))
+                .arg("0")
+                .arg("COUNT")
+                .arg(MOVE_AT_ONCE)
+                .arg("JUSTID");
+            let (_, ids, _): (String, Vec<String>, Vec<String>) =
+                redis.run(&Trace::default(), "XAUTOCLAIM", &command).await?;
+            let places: Vec<Place> = ids.into_iter().map(|id| Place { stream: stream.clone(), id }).collect();
+            self.acknowledge(redis, &Trace::default(), &places).await?;
+        }
+        Ok(())
     }
 
-    /// Acknowledges entries and deletes them, so that the stream holds only what is to be done.
-    pub(super) async fn acknowledge(&self, redis: &Redis, trace: &Trace, places: &[String]) -> Result<(), Fault> {
-        if places.is_empty() {
+    /// Acknowledges entries and deletes them, so that the streams hold only what is to be done.
+    pub(super) async fn acknowledge(&self, redis: &Redis, trace: &Trace, places: &[Place]) -> Result<(), Fault> {
+        let mut pipeline = Pipeline::new();
+        for stream in &self.streams {
+            let ids: Vec<&str> =
+                places.iter().filter(|place| place.stream == *stream).map(|place| place.id.as_str()).collect();
+            if !ids.is_empty() {
+                pipeline.cmd("XACK").arg(stream).arg(GROUP).arg(&ids).ignore();
+                pipeline.cmd("XDEL").arg(stream).arg(&ids).ignore();
+            }
+        }
+        if pipeline.is_empty() {
             return Ok(());
         }
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("XACK").arg(&self.stream).arg(GROUP).arg(places).ignore();
-        pipeline.cmd("XDEL").arg(&self.stream).arg(places).ignore();
         redis.pipeline(trace, "XACK", &pipeline).await
-    }
-
-    /// Has a job moved to the stream at a time, in milliseconds since 1970.
-    pub(super) async fn schedule(&self, redis: &Redis, trace: &Trace, job: i64, due_ms: i64) -> Result<(), Fault> {
-        let mut command = Cmd::new();
-        command.arg("ZADD").arg(&self.scheduled).arg(due_ms).arg(job);
-        redis.run(trace, "ZADD", &command).await
     }
 
     /// Moves what is due to the stream; says how many, and how long until the next one is.
     pub(super) async fn move_due(&self, redis: &Redis, script: &Script) -> Result<(usize, Option<Duration>), Fault> {
         let mut invocation = script.key(&self.scheduled);
-        invocation.key(&self.stream).arg(MOVE_AT_ONCE).arg(FIELD);
+        self.streams.iter().for_each(|stream| {
+            invocation.key(stream);
+        });
+        invocation.arg(MOVE_AT_ONCE).arg(FIELD);
         let (moved, next): (usize, i64) = redis.script(&Trace::default(), "EVALSHA", &invocation).await?;
         Ok((moved, u64::try_from(next).ok().map(Duration::from_millis)))
     }
 }
 
 fn entries(reply: Option<StreamReadReply>) -> Vec<Entry> {
-    let entries = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids);
-    entries.map(|entry| Entry { job: entry.get(FIELD), place: entry.id }).collect()
+    let of_stream = |key: redis::streams::StreamKey| {
+        let stream = key.key;
+        let entry = move |entry: redis::streams::StreamId| Entry {
+            job: entry.get(FIELD),
+            place: Place { stream: stream.clone(), id: entry.id },
+        };
+        key.ids.into_iter().map(entry)
+    };
+    reply.into_iter().flat_map(|reply| reply.keys).flat_map(of_stream).collect()
 }
 
 /// The script that [`Keys::move_due`] runs.
 pub(super) fn move_due_script() -> Script {
     Script::new(MOVE_DUE)
+}
+
+/// The script that [`Keys::take`] runs.
+pub(super) fn take_script() -> Script {
+    Script::new(TAKE)
 }

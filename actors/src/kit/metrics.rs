@@ -55,6 +55,8 @@ pub struct Jobs {
     pub duration: Histogram<f64>,
     /// How long a job waited from being due until it started.
     pub queue_latency: Histogram<f64>,
+    /// How long the oldest job that is due has waited.
+    pub oldest: Gauge<f64>,
     /// Jobs by state, read by the reconciler.
     pub by_state: Gauge<u64>,
 }
@@ -104,6 +106,11 @@ impl Instruments {
                 discarded: counter("jobs.discarded", "Jobs given up after their last attempt."),
                 duration: millis("jobs.duration_ms", "How long an attempt ran."),
                 queue_latency: millis("jobs.queue_latency_ms", "How long a job waited, from being due to its start."),
+                oldest: meter
+                    .f64_gauge("jobs.oldest_waiting")
+                    .with_unit("s")
+                    .with_description("How long the oldest job that is due has waited.")
+                    .build(),
                 by_state: meter
                     .u64_gauge("jobs.count")
                     .with_description("Unfinished jobs and dead letters, by state.")

@@ -66,6 +66,7 @@ pub async fn database() -> Database {
             backoff: Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(20) },
             dead_after: Duration::from_secs(5),
             resend_after: Duration::from_secs(5),
+            keep: Duration::from_secs(3600),
             prefix: format!("{name}:"),
         }),
         room: 1024,
