@@ -47,6 +47,8 @@ enum Command {
     },
     /// Ask a running process about its actors: the tree unless you say otherwise; restarts, events, faults.
     Actors(operate::Arguments),
+    /// Ask about jobs and decide about them: list, show, why, retry, cancel, pause, resume.
+    Jobs(operate::jobs::Arguments),
     /// Print the API's description in OpenAPI.
     Openapi,
 }
@@ -95,6 +97,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Doctor { probe: Some(path) } => crate::doctor::probe(&path).await,
         Command::Doctor { probe: None } => observed("doctor", crate::doctor::examine).await,
         Command::Actors(arguments) => asking("actors", operate::run(arguments)).await,
+        Command::Jobs(arguments) => asking("jobs", operate::run_jobs(arguments)).await,
         Command::Openapi => {
             say(&crate::api::docs::document());
             ExitCode::SUCCESS

@@ -148,7 +148,7 @@ impl Restart {
 }
 
 /// Rows as lines, each column as wide as its widest cell; those in `right` end where they would begin.
-fn aligned<const N: usize>(rows: &[[String; N]], right: Range<usize>) -> impl Iterator<Item = String> {
+pub(super) fn aligned<const N: usize>(rows: &[[String; N]], right: Range<usize>) -> impl Iterator<Item = String> {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -165,7 +165,7 @@ fn aligned<const N: usize>(rows: &[[String; N]], right: Range<usize>) -> impl It
 }
 
 /// Without line breaks and whatever else a terminal would obey.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 

@@ -1,4 +1,4 @@
-//! `callboard actors …`: what the admin listener tells, from a terminal.
+//! `callboard actors …` and `callboard jobs …`: what the admin listener tells, from a terminal.
 //!
 //! ```text
 //! arguments ─▶ listener (one request) ─▶ draw (lines for people), or with --json the body as it came
@@ -10,6 +10,7 @@
 
 mod draw;
 mod events;
+pub(crate) mod jobs;
 mod listener;
 
 use std::process::ExitCode;
@@ -69,6 +70,19 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }
+}
+
+/// The same about jobs.
+pub(crate) async fn run_jobs(arguments: jobs::Arguments) -> ExitCode {
+    match jobs::ask(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// A value for people: text without its quotes.
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 async fn ask(question: Question, json: bool) -> Result<(), Unanswered> {
