@@ -4,11 +4,16 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::auth::{self, Cost, Secret};
+use actors::kit::retry::Backoff;
 use actors::kit::{postgres, redis};
 use actors::supervision::{ledger, watchdog};
+use actors::webhooks;
+
+use crate::webhooks::Client;
 
 /// How often the watchdog looks at the actors.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -32,6 +37,8 @@ pub struct Config {
     pub job_workers: usize,
     /// Whether faults may be injected.
     pub chaos_enabled: bool,
+    /// Whether webhooks may be sent to addresses that are not public.
+    pub webhooks_allow_private: bool,
     /// What this process is called in the ledger.
     pub node: String,
     /// Every limit.
@@ -65,6 +72,12 @@ pub struct Limits {
     pub job_backoff_cap: Duration,
     /// How long completed and cancelled jobs are kept.
     pub jobs_keep: Duration,
+    /// Messages to webhooks that are sent at once, in all processes together.
+    pub webhooks_at_once: u32,
+    /// The bound on the wait after a webhook's first failed attempt.
+    pub webhook_backoff: Duration,
+    /// That bound never exceeds this.
+    pub webhook_backoff_cap: Duration,
     /// How long an access token is valid.
     pub access_lifetime: Duration,
     /// How long a session lasts at most.
@@ -133,6 +146,7 @@ impl Config {
         let http_addr = table.address("HTTP_ADDR", "127.0.0.1:8000");
         let job_workers = table.count("JOB_WORKERS", 8);
         let chaos_enabled = table.switch("CHAOS_ENABLED", false);
+        let webhooks_allow_private = table.switch("WEBHOOKS_ALLOW_PRIVATE", false);
         let limits = table.limits(cores);
         let node = table.text("NODE_NAME").unwrap_or_else(node_name);
         match (http_addr, admin_addr, postgres, redis, jwt_secret) {
@@ -148,6 +162,7 @@ impl Config {
                     jwt_secret,
                     job_workers,
                     chaos_enabled,
+                    webhooks_allow_private,
                     node,
                     limits,
                 })
@@ -179,6 +194,11 @@ impl Config {
                 tick: (limits.turn / 4).min(LOOK_EVERY),
                 turn: limits.turn,
                 hold: limits.hold,
+            },
+            webhooks: webhooks::Settings {
+                post: Arc::new(Client::new(self.webhooks_allow_private)),
+                backoff: Backoff { base: limits.webhook_backoff, cap: limits.webhook_backoff_cap },
+                at_once: limits.webhooks_at_once,
             },
             jobs: with_jobs.then(|| crate::app::job_settings(self)),
             room: limits.mailbox,
@@ -217,6 +237,9 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             job_backoff: self.millis("JOB_BACKOFF_MS", 1000),
             job_backoff_cap: self.millis("JOB_BACKOFF_CAP_MS", 60_000),
             jobs_keep: self.seconds("JOBS_KEEP_SECONDS", 7 * 24 * 3600),
+            webhooks_at_once: u32::try_from(self.number("WEBHOOKS_AT_ONCE", 4, 1)).unwrap_or(u32::MAX),
+            webhook_backoff: self.millis("WEBHOOK_BACKOFF_MS", 5000),
+            webhook_backoff_cap: self.millis("WEBHOOK_BACKOFF_CAP_MS", 3_600_000),
             access_lifetime: self.seconds("ACCESS_TOKEN_SECONDS", 15 * 60),
             session_lifetime: self.seconds("SESSION_SECONDS", 30 * 24 * 3600),
             turn: Duration::from_millis(self.number("ACTOR_TURN_MS", 3000, 40)),

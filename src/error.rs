@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use actors::kit::{Failure, Fault};
-use actors::{articles, auth, favorites, jobs, notifications};
+use actors::{articles, auth, favorites, jobs, notifications, webhooks};
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
@@ -163,6 +163,25 @@ impl From<notifications::Refusal> for ApiError {
     fn from(refusal: notifications::Refusal) -> Self {
         match refusal {
             notifications::Refusal::NotFound => Self::not_found("Notification not found"),
+        }
+    }
+}
+
+impl From<webhooks::Refusal> for ApiError {
+    fn from(refusal: webhooks::Refusal) -> Self {
+        match refusal {
+            webhooks::Refusal::NotFound => Self::not_found("Webhook not found"),
+            webhooks::Refusal::DeliveryNotFound => Self::not_found("Delivery not found"),
+            webhooks::Refusal::TooMany => {
+                Self::new(StatusCode::CONFLICT, "too_many_webhooks", "You have as many webhooks as you may have")
+            }
+            webhooks::Refusal::Unfit(unfit) => Self::field("url", unfit.to_string()),
+            webhooks::Refusal::Disabled => {
+                Self::new(StatusCode::CONFLICT, "webhook_disabled", "Its receiver wants no more messages")
+            }
+            webhooks::Refusal::OwnerGone => {
+                Self { code: "invalid_token", ..Self::unauthorized("Invalid or expired token") }
+            }
         }
     }
 }

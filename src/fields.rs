@@ -65,6 +65,24 @@ impl Fields {
         }
     }
 
+    /// A list of texts that may be left out.
+    pub fn optional_list<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let text = |value: &Value| match value.as_str() {
+            Some(text) => parse(text).map_err(|error| error.to_string()),
+            None => Err("must be a list of strings".to_owned()),
+        };
+        let parsed = match self.object.get(name) {
+            None | Some(Value::Null) => return None,
+            Some(Value::Array(values)) => values.iter().map(text).collect(),
+            Some(_) => Err("must be a list of strings".to_owned()),
+        };
+        parsed.map_err(|message: String| self.problem(name, message)).ok()
+    }
+
     /// Notes what is wrong with a field.
     pub fn problem(&mut self, name: &'static str, message: impl Into<String>) {
         self.problems.push(Detail { field: name.into(), message: message.into() });

@@ -23,3 +23,4 @@ pub mod response;
 pub mod router;
 pub mod server;
 pub mod telemetry;
+pub mod webhooks;

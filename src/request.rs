@@ -46,7 +46,16 @@ impl Request {
     /// # Errors
     /// 404 when it cannot be one: then there is no such thing.
     pub fn id(&self, missing: &'static str) -> Result<i64, ApiError> {
-        self.segment().parse().ok().filter(|id| *id > 0).ok_or_else(|| ApiError::not_found(missing))
+        self.id_at(0, missing)
+    }
+
+    /// The variable segment at `position`, from 0, as an id.
+    ///
+    /// # Errors
+    /// As [`Self::id`].
+    pub fn id_at(&self, position: usize, missing: &'static str) -> Result<i64, ApiError> {
+        let id = self.segments.get(position).and_then(|segment| segment.parse().ok());
+        id.filter(|id| *id > 0).ok_or_else(|| ApiError::not_found(missing))
     }
 
     /// The parameters of the URL.

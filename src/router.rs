@@ -64,6 +64,10 @@ pub fn public() -> Result<Router, matchit::InsertError> {
         observed "/api/notifications" => { GET: api::notifications::list }
         observed "/api/notifications/read" => { POST: api::notifications::read_all }
         observed "/api/notifications/{id}/read" => { POST: api::notifications::read }
+        observed "/api/webhooks" => { GET: api::webhooks::list, POST: api::webhooks::create }
+        observed "/api/webhooks/{id}" => { DELETE: api::webhooks::delete }
+        observed "/api/webhooks/{id}/deliveries" => { GET: api::webhooks::deliveries }
+        observed "/api/webhooks/{id}/deliveries/{delivery}/replay" => { POST: api::webhooks::replay }
         quiet "/api/health" => { GET: api::health::health }
         observed "/api/openapi.json" => { GET: api::docs::openapi }
         observed "/docs" => { GET: api::docs::page }

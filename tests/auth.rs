@@ -274,6 +274,11 @@ async fn without_a_token_there_is_nothing_to_see() {
         ("GET", "/api/notifications"),
         ("POST", "/api/notifications/read"),
         ("POST", "/api/notifications/1/read"),
+        ("GET", "/api/webhooks"),
+        ("POST", "/api/webhooks"),
+        ("DELETE", "/api/webhooks/1"),
+        ("GET", "/api/webhooks/1/deliveries"),
+        ("POST", "/api/webhooks/1/deliveries/1/replay"),
     ] {
         let json = ("content-type", "application/json");
         api.client().send(method, path, &[json], "{}").await.refused(401, "unauthorized");

@@ -9,6 +9,7 @@
 //! ├─ articles     by_slug · lists · creator · editors
 //! ├─ favorites    shards by article
 //! ├─ notifications inbox
+//! ├─ webhooks     desk
 //! ├─ operators    health · jobs: what is asked about them · watchdog: who makes no progress
 //! └─ jobs         rest_for_one: pool → consumer → relay → listener → scheduler → rescuer → reconciler
 //! ```
@@ -38,6 +39,7 @@ use crate::supervision::ledger::{self, Ledger};
 use crate::supervision::observer::Observer;
 use crate::supervision::watchdog::{self, Pulse, Watchdog};
 use crate::supervision::{ChildSpec, Node, Root, Snapshot, Strategy, SupervisorSpec, child, start_root};
+use crate::webhooks::{self, Webhooks};
 
 /// The root gives up early: what it cannot mend, a fresh process may.
 const ROOT: Intensity = Intensity { max: 3, period: Duration::from_secs(60) };
@@ -59,6 +61,8 @@ pub struct Settings {
     pub ledger: ledger::Keep,
     /// When an actor is taken for stuck.
     pub watchdog: watchdog::Limits,
+    /// How webhooks are sent.
+    pub webhooks: webhooks::Settings,
     /// How jobs are executed; `None` in a process that executes none.
     pub jobs: Option<jobs::Settings>,
     /// Messages that may wait at each actor.
@@ -77,6 +81,8 @@ pub struct System {
     pub favorites: Favorites,
     /// What people are told.
     pub notifications: Notifications,
+    /// Where else they are told.
+    pub webhooks: Webhooks,
     /// How the service is.
     pub health: Health,
     /// What operators ask about jobs.
@@ -120,6 +126,7 @@ impl System {
         let (articles, article_actors) = Articles::new(&postgres, room, batch);
         let (favorites, favorite_actors) = Favorites::new(&postgres, room, batch);
         let (notifications, notification_actors) = Notifications::new(&postgres, room, settings.auth.hands);
+        let (webhooks, webhook_actors) = Webhooks::new(&settings.webhooks, &postgres, room, settings.auth.hands);
         let (health, health_actor) = Health::new(&postgres, Arc::new(redis()), room);
         let (jobs, desk) = Jobs::desk(&postgres, room);
         let keepers = vec![
@@ -133,6 +140,7 @@ impl System {
             domain("articles", Strategy::OneForOne, article_actors),
             domain("favorites", Strategy::OneForOne, favorite_actors),
             domain("notifications", Strategy::OneForOne, notification_actors),
+            domain("webhooks", Strategy::OneForOne, webhook_actors),
             domain(
                 "operators",
                 Strategy::OneForOne,
@@ -140,9 +148,10 @@ impl System {
             ),
         ];
         let job_actors = match &settings.jobs {
-            Some(settings) => {
-                let effects = Notifications::effects().into_iter().chain(more_effects).collect();
-                jobs::workers(settings.clone(), &postgres, redis(), Uuid::new_v4(), effects)?
+            Some(jobs) => {
+                let webhooks = Webhooks::effects(&settings.webhooks, &postgres);
+                let effects = Notifications::effects().into_iter().chain(webhooks).chain(more_effects).collect();
+                jobs::workers(jobs.clone(), &postgres, redis(), Uuid::new_v4(), effects)?
             }
             None => Vec::new(),
         };
@@ -153,8 +162,20 @@ impl System {
         // Nobody else puts anything there.
         let _ = watched.set(Arc::downgrade(&node));
         let tree = Tree { root, postgres: postgres.clone() };
-        let system =
-            Self { auth, articles, favorites, notifications, health, jobs, ledger, pulse, postgres, observer, node };
+        let system = Self {
+            auth,
+            articles,
+            favorites,
+            notifications,
+            webhooks,
+            health,
+            jobs,
+            ledger,
+            pulse,
+            postgres,
+            observer,
+            node,
+        };
         Ok((system, tree))
     }
 

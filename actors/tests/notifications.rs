@@ -60,7 +60,7 @@ async fn a_favorite_taken_back_while_it_is_being_told_is_not_told() {
     let mut teller = connect(&db.settings.postgres.config).await;
     let telling = teller.transaction().await.unwrap();
     let tell = include_str!("../../sql/queries/notifications/tell_author.sql");
-    telling.execute(tell, &[&1_i64, &2_i64]).await.unwrap();
+    telling.execute(tell, &[&1_i64, &2_i64, &None::<String>]).await.unwrap();
     telling.execute("update jobs set state = 'completed', finished_at = now()", &[]).await.unwrap();
     let favorites = system.favorites.clone();
     let taking_back = tokio::spawn(async move { favorites.remove(&caller(), remove(2)).await });

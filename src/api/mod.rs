@@ -12,6 +12,7 @@ pub mod notifications;
 mod openapi;
 pub mod refusals;
 pub mod users;
+pub mod webhooks;
 
 use serde::Serialize;
 

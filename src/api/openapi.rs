@@ -4,7 +4,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
-use super::{articles, auth, docs, favorites, health, notifications, refusals, users};
+use super::{articles, auth, docs, favorites, health, notifications, refusals, users, webhooks};
 use crate::response::ErrorBody;
 
 /// What holds for every operation, and would only be noise at each of them.
@@ -46,6 +46,11 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         notifications::list,
         notifications::read_all,
         notifications::read,
+        webhooks::create,
+        webhooks::list,
+        webhooks::delete,
+        webhooks::deliveries,
+        webhooks::replay,
         health::health,
         docs::openapi,
         docs::page,
@@ -63,9 +68,13 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
             refusals::UserNotFound,
             refusals::ArticleNotFound,
             refusals::NotificationNotFound,
+            refusals::WebhookNotFound,
+            refusals::DeliveryNotFound,
             refusals::BodyTooSlow,
             refusals::EmailTaken,
             refusals::AlreadyFavorited,
+            refusals::TooManyWebhooks,
+            refusals::WebhookDisabled,
             refusals::BodyTooLarge,
             refusals::NotJson,
             refusals::Internal,
@@ -79,6 +88,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         (name = "articles", description = "Publishing and reading."),
         (name = "favorites", description = "Saying that one likes an article."),
         (name = "notifications", description = "What one is told about."),
+        (name = "webhooks", description = "Where else one is told."),
         (name = "service", description = "The service itself."),
     ),
     modifiers(&Bearer)

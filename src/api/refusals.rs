@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use actors::{articles, auth, favorites, notifications};
+use actors::{articles, auth, favorites, notifications, webhooks};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
@@ -60,11 +60,17 @@ refusals! {
     NotificationNotFound: "There is no such notification, or it is somebody else's." => [
         notifications::Refusal::NotFound.into(),
     ];
+    WebhookNotFound: "There is no such webhook, or it is somebody else's." => [webhooks::Refusal::NotFound.into()];
+    DeliveryNotFound: "There is no such delivery, or it is somebody else's." => [
+        webhooks::Refusal::DeliveryNotFound.into(),
+    ];
     BodyTooSlow: "The body did not arrive in time." => [
         status(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body came too slowly"),
     ];
     EmailTaken: "Somebody has registered this address." => [auth::Refusal::EmailTaken.into()];
     AlreadyFavorited: "One has favorited it before." => [favorites::Refusal::AlreadyFavorited.into()];
+    TooManyWebhooks: "One has as many as anybody may have." => [webhooks::Refusal::TooMany.into()];
+    WebhookDisabled: "Nothing is sent to it any more." => [webhooks::Refusal::Disabled.into()];
     BodyTooLarge: "The body is larger than 1 MiB." => [
         status(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 1048576 bytes"),
     ];

@@ -15,6 +15,7 @@ pub mod balancer;
 pub mod client;
 pub mod database;
 pub mod events;
+pub mod hooks;
 pub mod otlp;
 pub mod raw;
 pub mod service;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 pub use client::{Answer, Client, User};
 pub use database::Stage;
 pub use events::Events;
+pub use hooks::Hooks;
 pub use service::Service;
 
 /// How long anything may take before it counts as never: generous, for machines that are slow and busy.

@@ -10,6 +10,8 @@ pub enum Dependency {
     Postgres,
     /// The stream that moves jobs.
     Redis,
+    /// Somebody else's service, that is to receive something.
+    Receiver,
 }
 
 impl fmt::Display for Dependency {
@@ -17,6 +19,7 @@ impl fmt::Display for Dependency {
         f.write_str(match self {
             Self::Postgres => "PostgreSQL",
             Self::Redis => "Redis",
+            Self::Receiver => "the receiver",
         })
     }
 }

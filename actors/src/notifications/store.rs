@@ -40,11 +40,11 @@ pub(super) async fn mark_read(db: &Postgres, scope: &Scope, mark: MarkRead) -> R
 }
 
 pub(super) async fn tell_followers(tx: &Transaction<'_>, scope: &Scope, article: i64) -> Result<(), Fault> {
-    tx.run(scope, sql!("notifications/tell_followers"), &[&article]).await.map(drop)
+    tx.run(scope, sql!("notifications/tell_followers"), &[&article, &scope.trace.traceparent()]).await.map(drop)
 }
 
 pub(super) async fn tell_author(tx: &Transaction<'_>, scope: &Scope, article: i64, user: i64) -> Result<(), Fault> {
-    tx.run(scope, sql!("notifications/tell_author"), &[&article, &user]).await.map(drop)
+    tx.run(scope, sql!("notifications/tell_author"), &[&article, &user, &scope.trace.traceparent()]).await.map(drop)
 }
 
 /// Brings a notification of favorites to what is still true of it.
@@ -60,5 +60,7 @@ pub(super) async fn tell_followed(
     follower: i64,
     followed: i64,
 ) -> Result<(), Fault> {
-    tx.run(scope, sql!("notifications/tell_followed"), &[&follower, &followed]).await.map(drop)
+    tx.run(scope, sql!("notifications/tell_followed"), &[&follower, &followed, &scope.trace.traceparent()])
+        .await
+        .map(drop)
 }

@@ -1,15 +1,32 @@
 //! A database and a Redis database of one's own, from the servers that the starter of the tests provides.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actors::auth::{self, Cost, Secret};
 use actors::jobs;
 use actors::kit::retry::Backoff;
-use actors::kit::{postgres, redis};
+use actors::kit::{Scope, postgres, redis};
 use actors::supervision::{ledger, watchdog};
+use actors::webhooks::{self, Letter, Post, Undelivered, Unfit};
 use actors::{Settings, migrations};
+use futures_util::future::BoxFuture;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
+
+/// Nothing leaves these tests.
+#[derive(Debug)]
+struct NoPost;
+
+impl Post for NoPost {
+    fn admit<'a>(&'a self, _: &'a str, _: Instant) -> BoxFuture<'a, Result<(), Unfit>> {
+        Box::pin(std::future::ready(Err(Unfit::UnknownHost)))
+    }
+
+    fn post<'a>(&'a self, _: Letter<'a>, _: &'a Scope) -> BoxFuture<'a, Result<u16, Undelivered>> {
+        Box::pin(std::future::ready(Err(Undelivered("nothing is sent".into()))))
+    }
+}
 
 pub struct Database {
     pub settings: Settings,
@@ -59,6 +76,11 @@ pub async fn database() -> Database {
             tick: Duration::from_millis(100),
             turn: Duration::from_secs(10),
             hold: Duration::from_secs(60),
+        },
+        webhooks: webhooks::Settings {
+            post: Arc::new(NoPost),
+            at_once: 4,
+            backoff: Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(20) },
         },
         jobs: Some(jobs::Settings {
             workers: 4,

@@ -7,10 +7,11 @@ with favorite as (
     where f.article_id = $1 and f.user_id = $2 and f.notification_id is null and a.author_id <> f.user_id
     for update of f
 ), told as (
-    insert into notifications (user_id, kind, actor_id, article_id)
-    select author_id, 'article_favorited', user_id, article_id from favorite
+    insert into notifications (user_id, kind, actor_id, article_id, traceparent)
+    select author_id, 'article_favorited', user_id, article_id, $3 from favorite
     on conflict (user_id, article_id) where kind = 'article_favorited' and read_at is null
-    do update set count = notifications.count + 1, actor_id = excluded.actor_id, updated_at = now()
+    do update set count = notifications.count + 1, actor_id = excluded.actor_id,
+                  traceparent = excluded.traceparent, updated_at = now()
     returning id
 )
 update favorites f set notification_id = told.id
