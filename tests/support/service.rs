@@ -136,6 +136,11 @@ impl Service {
         i32::try_from(self.child.id().expect("it still runs")).unwrap()
     }
 
+    /// Whether it ended, of itself or not.
+    pub fn is_over(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.id()), signal).unwrap();
     }
