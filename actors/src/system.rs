@@ -151,7 +151,8 @@ impl System {
             Some(jobs) => {
                 let webhooks = Webhooks::effects(&settings.webhooks, &postgres);
                 let effects = Notifications::effects().into_iter().chain(webhooks).chain(more_effects).collect();
-                jobs::workers(jobs.clone(), &postgres, redis(), Uuid::new_v4(), effects)?
+                let vital = postgres.apart(&settings.postgres, jobs::VITAL)?;
+                jobs::workers(jobs.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects)?
             }
             None => Vec::new(),
         };

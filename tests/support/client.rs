@@ -1,6 +1,7 @@
 //! A client of the API that knows only HTTP and JSON.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -140,6 +141,18 @@ impl Client {
 
     /// Sends a request with these headers. The body is sent as it is.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        self.try_send(method, path, headers, body, PATIENCE).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// The same of a server that may go away meanwhile.
+    pub async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+        patience: Duration,
+    ) -> Result<Answer, String> {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         if let Some(token) = &self.token {
@@ -150,12 +163,11 @@ impl Client {
         }
         let request = request.body(Full::new(body.into())).unwrap();
         let asking = async {
-            let response = self.http.request(request).await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
-            let (head, body) = response.into_parts();
-            let body = body.collect().await.unwrap().to_bytes();
-            Answer { status: head.status.as_u16(), headers: head.headers, body }
+            let (head, body) = self.http.request(request).await.map_err(|error| format!("{error:?}"))?.into_parts();
+            let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
+            Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
         };
-        tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{path}: no answer"))
+        tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| Err("no answer".to_owned()))
     }
 
     /// Sends JSON.

@@ -30,7 +30,11 @@ pub struct Stage {
 impl Stage {
     /// Sets it up.
     pub async fn new() -> Self {
-        let server = required("DATABASE_URL");
+        Self::on(required("DATABASE_URL")).await
+    }
+
+    /// Sets it up on another PostgreSQL.
+    pub async fn on(server: String) -> Self {
         let admin: Config = server.parse().expect("DATABASE_URL is a PostgreSQL URL");
         let template = template(&server, &admin).await;
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
@@ -79,6 +83,24 @@ impl Stage {
     pub async fn another_client(&self) -> Client {
         let mut own = self.admin.clone();
         connect(own.dbname(&self.name)).await
+    }
+
+    /// The test's own connection anew, after the server went away.
+    pub async fn reconnect(&mut self) {
+        self.client = self.another_client().await;
+    }
+
+    /// A connection that locks a table until it is told to `rollback`: whoever needs the table waits.
+    pub async fn locked(&self, table: &str) -> Client {
+        let client = self.another_client().await;
+        client.batch_execute(&format!("begin; lock table {table} in access exclusive mode")).await.unwrap();
+        client
+    }
+
+    /// Where the test's database is, for a process of this name: the database knows its connections by it.
+    pub fn database_url_of(&self, name: &str) -> String {
+        let joint = if self.database_url.contains('?') { '&' } else { '?' };
+        format!("{}{joint}application_name={name}", self.database_url)
     }
 
     /// Waits until every job has come to its end, so that whoever has not been told will not be.

@@ -11,13 +11,16 @@
     clippy::indexing_slicing
 )]
 
+pub mod audit;
 pub mod balancer;
 pub mod client;
 pub mod database;
 pub mod events;
 pub mod hooks;
 pub mod otlp;
+pub mod press;
 pub mod raw;
+pub mod servers;
 pub mod service;
 
 use std::time::{Duration, Instant};
@@ -26,6 +29,7 @@ pub use client::{Answer, Client, User};
 pub use database::Stage;
 pub use events::Events;
 pub use hooks::Hooks;
+pub use press::Press;
 pub use service::Service;
 
 /// How long anything may take before it counts as never: generous, for machines that are slow and busy.
@@ -35,15 +39,30 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Waits until `look` sees something. Only for effects that nobody answers for: those of jobs and restarts.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    patiently(LOOK_EVERY, what, look).await
+}
+
+/// The same, for those who want to know exactly when.
+pub async fn patiently<T>(every: Duration, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, every, what, look).await
+}
+
+/// The same, for what may take longer, or must not take as long.
+pub async fn within<T>(patience: Duration, every: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = Instant::now() + patience;
     loop {
         if let Some(seen) = look().await {
             return seen;
         }
-        assert!(Instant::now() < until, "within {PATIENCE:?} it never happened that {what}");
-        tokio::time::sleep(LOOK_EVERY).await;
+        assert!(Instant::now() < until, "within {patience:?} it never happened that {what}");
+        tokio::time::sleep(every).await;
     }
+}
+
+/// Whether tests may take the time that is needed to see what takes long.
+pub fn at_leisure() -> bool {
+    std::env::var_os("CALLBOARD_LONG_TESTS").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 /// Runs `count` calls at once and gives what each came to, in their order.

@@ -121,9 +121,24 @@ impl Service {
         self.signal(Signal::SIGKILL);
     }
 
+    /// Stops the whole process where it is.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// Its process id.
     pub fn id(&self) -> i32 {
         i32::try_from(self.child.id().expect("it still runs")).unwrap()
+    }
+
+    /// Whether it ended, of itself or not.
+    pub fn is_over(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     fn signal(&self, signal: Signal) {

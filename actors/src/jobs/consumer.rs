@@ -62,7 +62,7 @@ impl Routine for Consumer {
         }
         let scope = Scope::new(Trace::default(), Instant::now() + LEAVE_WITHIN);
         // Otherwise the others forget this process when it has not been seen for a while.
-        let _ = store::leave(&self.shared.postgres, &scope, self.shared.boot).await;
+        let _ = store::leave(&self.shared.vital, &scope, self.shared.boot).await;
         Ok(())
     }
 }
@@ -200,7 +200,7 @@ impl Consumer {
     /// Says that this process makes progress, and hears what it is asked to do.
     async fn beat(&self) -> Result<Beat, Fault> {
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
-        let beat = store::beat(&self.shared.postgres, &scope, self.shared.boot, &self.shared.known).await?;
+        let beat = store::beat(&self.shared.vital, &scope, self.shared.boot, &self.shared.known).await?;
         self.shared.held.call_off(&beat.cancelled);
         Ok(beat)
     }

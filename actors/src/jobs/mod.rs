@@ -113,12 +113,17 @@ pub struct Settings {
     pub prefix: String,
 }
 
+/// Connections for beats and rescues: one each.
+pub const VITAL: usize = 2;
+
 /// What every job actor shares.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     /// This process, until it ends: never used again.
     pub(crate) boot: Uuid,
     pub(crate) postgres: Postgres,
+    /// With connections of its own, for beats and rescues: they must not wait behind what they are about.
+    pub(crate) vital: Postgres,
     pub(crate) redis: Redis,
     pub(crate) effects: HashMap<&'static str, Arc<dyn Effect>>,
     pub(crate) known: Known,
@@ -221,6 +226,7 @@ impl Jobs {
 pub fn workers(
     settings: Settings,
     postgres: &Postgres,
+    vital: Postgres,
     redis: Redis,
     boot: Uuid,
     effects: Vec<Arc<dyn Effect>>,
@@ -234,6 +240,7 @@ pub fn workers(
         settings,
         boot,
         postgres: postgres.clone(),
+        vital,
         redis,
         effects,
         known,

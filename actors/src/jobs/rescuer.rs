@@ -16,6 +16,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long its statement may take.
 const WITHIN: Duration = Duration::from_secs(5);
 
+/// After the database was away: more than any process takes to try again.
+const HEARD_AGAIN: Duration = Duration::from_secs(2);
 /// A job that so many processes died with is a dead letter.
 const DEATHS: i32 = 3;
 /// Jobs sent again at once.
@@ -28,13 +30,24 @@ impl Routine for Rescuer {
     async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
         let keys = Keys::new(&self.0.settings.prefix);
         let consumer = self.0.boot.to_string();
+        let mut reachable: Option<Instant> = None;
         while stopping.unless(tokio::time::sleep(EVERY)).await.is_some() {
             // An attempt's own limit bounds how long a living process holds a job and its entry.
             let idle = self.0.longest * 2;
             let scope = Scope::new(Trace::default(), Instant::now() + WITHIN);
-            if let Err(fault) = self.rescue(&scope, idle).await {
-                tracing::debug!(%fault, "cannot look for dead processes now");
-            }
+            // Who could not reach the database has no right to call others dead, who could not either: they get the
+            // time to be heard of again.
+            let looked = match reachable {
+                Some(since) if since.elapsed() >= HEARD_AGAIN => self.rescue(&scope, idle).await,
+                _ => store::oldest(&self.0.postgres, &scope).await.map(drop),
+            };
+            reachable = match looked {
+                Ok(()) => reachable.or_else(|| Some(Instant::now())),
+                Err(fault) => {
+                    tracing::debug!(%fault, "cannot look for dead processes now");
+                    None
+                }
+            };
             if let Err(fault) = keys.forget_stale(&self.0.redis, &consumer, idle).await {
                 tracing::debug!(%fault, "cannot look for stale entries now");
             }
@@ -45,7 +58,7 @@ impl Routine for Rescuer {
 
 impl Rescuer {
     async fn rescue(&self, scope: &Scope, idle: Duration) -> Result<(), Fault> {
-        let (postgres, dead_after) = (&self.0.postgres, self.0.settings.dead_after);
+        let (postgres, dead_after) = (&self.0.vital, self.0.settings.dead_after);
         let (jobs, attempts) = self.0.held.attempts();
         let rescue = Rescue { dead_after, idle, worker: self.0.boot, held: (&jobs, &attempts), deaths: DEATHS };
         let Rescued { dead, taken } = store::rescue(postgres, scope, rescue).await?;

@@ -82,21 +82,17 @@ impl Postgres {
     /// # Errors
     /// When the pool's settings contradict one another.
     pub fn new(settings: &Settings) -> Result<Self, Fault> {
-        let manager = Manager::from_config(
-            settings.config.clone(),
-            NoTls,
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
-        let writers = Pool::builder(manager)
-            .max_size(settings.writers)
-            .wait_timeout(Some(settings.connect_within))
-            .create_timeout(Some(settings.connect_within))
-            .recycle_timeout(Some(settings.connect_within))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(Fault::internal)?;
         let readers = || Arc::new(Readers::new(settings));
-        Ok(Self { readers: readers(), scanners: readers(), writers })
+        Ok(Self { readers: readers(), scanners: readers(), writers: writers(settings, settings.writers)? })
+    }
+
+    /// The same with `count` writing connections that nobody else uses: for what must not wait behind requests and
+    /// jobs, lest this process be taken for dead.
+    ///
+    /// # Errors
+    /// When the pool's settings contradict one another.
+    pub fn apart(&self, settings: &Settings, count: usize) -> Result<Self, Fault> {
+        Ok(Self { writers: writers(settings, count)?, ..self.clone() })
     }
 
     /// The shared reading connections.
@@ -193,6 +189,19 @@ impl Postgres {
     pub fn close(&self) {
         self.writers.close();
     }
+}
+
+fn writers(settings: &Settings, count: usize) -> Result<Pool, Fault> {
+    let manager =
+        Manager::from_config(settings.config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    Pool::builder(manager)
+        .max_size(count)
+        .wait_timeout(Some(settings.connect_within))
+        .create_timeout(Some(settings.connect_within))
+        .recycle_timeout(Some(settings.connect_within))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(Fault::internal)
 }
 
 /// A connection that is one's own until it is dropped.
