@@ -40,6 +40,8 @@ async fn the_tree_shows_every_actor_with_its_state() {
         "root/articles/editor-0",
         "root/favorites/shard-0",
         "root/notifications/inbox",
+        "root/notifications/live",
+        "root/notifications/listener",
         "root/operators/health",
         "root/operators/jobs",
         "root/jobs/pool",
