@@ -1,7 +1,7 @@
 //! The order in which things start and stop.
 //!
-//! Start: telemetry → actors → listeners, the admin one first. Stop: `/readyz` says no → a short delay, so
-//! that balancers notice → nothing new is accepted, what is under way finishes → the tree drains, bottom
+//! Start: telemetry → actors → listeners, the admin one first. Stop: `/readyz` says no, and streams of
+//! notifications end → a short delay, so that balancers notice → nothing new is accepted, what is under way finishes → the tree drains, bottom
 //! up → the admin listener ends → telemetry is flushed. A tree that gives up ends the process with an error: a fresh one may do better.
 
 use std::io;
@@ -122,6 +122,8 @@ pub async fn serve(
     };
     tracing::info!(gave_up, "stopping");
     app.ready.store(false, Ordering::Relaxed);
+    // They would not end by themselves: their clients come back elsewhere, and go on where they were.
+    app.system.notifications.end_streams();
     if !gave_up {
         tokio::time::sleep(app.config.limits.shutdown_delay).await;
     }

@@ -60,6 +60,8 @@ pub struct Limits {
     pub mailbox: usize,
     /// Messages in one statement.
     pub batch: usize,
+    /// Streams of notifications that may be open at once.
+    pub live_streams: usize,
     /// Passwords hashed at once.
     pub password_hands: usize,
     /// Passwords that may wait.
@@ -203,6 +205,7 @@ impl Config {
             jobs: with_jobs.then(|| crate::app::job_settings(self)),
             room: limits.mailbox,
             batch: limits.batch,
+            streams: limits.live_streams,
         }
     }
 }
@@ -231,6 +234,7 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             body: self.count("HTTP_BODY_LIMIT", 1024 * 1024),
             mailbox: self.count("MAILBOX_CAPACITY", 1024),
             batch: self.count("BATCH_MAX", 128),
+            live_streams: self.count("LIVE_STREAMS_MAX", 10_000),
             password_hands: self.count("PASSWORD_WORKERS", cores),
             password_room: self.count("PASSWORD_QUEUE", 64),
             job_within: self.millis("JOB_TIMEOUT_MS", 60_000),

@@ -2,6 +2,7 @@
 //!
 //! Fields that nobody asks for are ignored. A field that is `null` counts as left out.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use serde_json::{Map, Value};
@@ -83,8 +84,13 @@ impl Fields {
         parsed.map_err(|message: String| self.problem(name, message)).ok()
     }
 
+    /// All fields that are not `null`, for a body whose names are data. Once taken they are not there any more.
+    pub fn take_all(&mut self) -> impl Iterator<Item = (String, Value)> + use<> {
+        std::mem::take(&mut self.object).into_iter().filter(|(_, value)| !value.is_null())
+    }
+
     /// Notes what is wrong with a field.
-    pub fn problem(&mut self, name: &'static str, message: impl Into<String>) {
+    pub fn problem(&mut self, name: impl Into<Cow<'static, str>>, message: impl Into<String>) {
         self.problems.push(Detail { field: name.into(), message: message.into() });
     }
 

@@ -56,6 +56,7 @@ pub fn public() -> Result<Router, matchit::InsertError> {
         observed "/api/logout" => { POST: api::auth::logout }
         observed "/api/token/refresh" => { POST: api::auth::refresh }
         observed "/api/user" => { GET: api::users::current }
+        observed "/api/user/notifications" => { GET: api::preferences::read, PUT: api::preferences::write }
         observed "/api/users/{id}/follow" => { POST: api::users::follow, DELETE: api::users::unfollow }
         observed "/api/articles" => { GET: api::articles::list, POST: api::articles::create }
         observed "/api/articles/feed" => { GET: api::articles::feed }
@@ -63,6 +64,7 @@ pub fn public() -> Result<Router, matchit::InsertError> {
         observed "/api/articles/{slug}/favorite" => { POST: api::favorites::add, DELETE: api::favorites::remove }
         observed "/api/notifications" => { GET: api::notifications::list }
         observed "/api/notifications/read" => { POST: api::notifications::read_all }
+        observed "/api/notifications/stream" => { GET: api::stream::follow }
         observed "/api/notifications/{id}/read" => { POST: api::notifications::read }
         observed "/api/webhooks" => { GET: api::webhooks::list, POST: api::webhooks::create }
         observed "/api/webhooks/{id}" => { DELETE: api::webhooks::delete }

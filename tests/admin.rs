@@ -41,6 +41,8 @@ async fn the_tree_shows_every_actor_with_its_state() {
         "root/favorites/shard-0",
         "root/notifications/inbox",
         "root/webhooks/desk",
+        "root/notifications/live",
+        "root/notifications/listener",
         "root/operators/health",
         "root/operators/jobs",
         "root/jobs/pool",

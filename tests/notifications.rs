@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Service, Stage, User};
+use support::{Service, Stage, User, at_once};
 
 const FIELDS: [&str; 9] = ["actor", "article", "count", "created_at", "id", "kind", "message", "read", "updated_at"];
 
@@ -232,4 +232,47 @@ async fn a_process_that_only_works_tells_what_one_that_only_serves_takes() {
         let (status, lines) = service.ended().await;
         assert_eq!(status.code(), Some(0), "{lines:#?}");
     }
+}
+
+#[tokio::test]
+async fn after_64_clients_favorited_and_unfavorited_at_once_all_counts_agree() {
+    let stage = Stage::new().await;
+    let (one, other) = (Service::start(&stage, &[]).await, Service::start(&stage, &[]).await);
+    let ann = one.client().register("ann").await;
+    let path = format!("/api/articles/{}", ann.publish("Likable").await);
+    let readers = at_once(64, |number| {
+        let api = one.client();
+        async move { api.register(&format!("reader{number}")).await }
+    })
+    .await;
+    // Each changes their mind so often; who stays is told by whether that is odd.
+    let crowd = |changes: fn(usize) -> std::ops::Range<usize>| {
+        let api = [one.client(), other.client()];
+        let (readers, favorite) = (readers.clone(), format!("{path}/favorite"));
+        at_once(64, move |number| {
+            let (reader, api, favorite) = (readers[number].clone(), api.clone(), favorite.clone());
+            async move {
+                for change in changes(number) {
+                    let method = if change % 2 == 0 { "POST" } else { "DELETE" };
+                    let node = reader.at(&api[(number + change) % 2]);
+                    node.send(method, &favorite, &[], "").await.expect(200);
+                }
+            }
+        })
+    };
+    crowd(|number| 0..5 + number % 2).await;
+    stage.jobs_done().await;
+    let rows = "select count(*) from favorites";
+    assert_eq!(stage.number(rows).await, 32, "who stopped at an odd number of changes stays");
+    assert_eq!(ann.client.get(&path).await.expect(200)["favorites_count"], 32);
+    let told = only(&ann).await;
+    assert_eq!((&told["kind"], &told["count"]), (&json!("article_favorited"), &json!(32)));
+
+    // The others come back, and then all go, in one crowd.
+    crowd(|number| if number % 2 == 0 { 5..6 } else { 6..10 }).await;
+    stage.jobs_done().await;
+    assert_eq!(stage.number(rows).await, 0);
+    assert_eq!(ann.client.get(&path).await.expect(200)["favorites_count"], 0);
+    assert_eq!(ann.inbox().await, (vec![], 0));
+    assert_eq!(stage.number("select deadlocks from pg_stat_database where datname = current_database()").await, 0);
 }

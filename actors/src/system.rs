@@ -8,7 +8,7 @@
 //! ├─ auth         passwords · accounts · users · sessions
 //! ├─ articles     by_slug · lists · creator · editors
 //! ├─ favorites    shards by article
-//! ├─ notifications inbox
+//! ├─ notifications inbox · live · listener: what is new, for streams
 //! ├─ webhooks     desk
 //! ├─ operators    health · jobs: what is asked about them · watchdog: who makes no progress
 //! └─ jobs         rest_for_one: pool → consumer → relay → listener → scheduler → rescuer → reconciler
@@ -32,7 +32,7 @@ use crate::kit::nudge::{Injected, Nudge};
 use crate::kit::postgres::{self, Postgres};
 use crate::kit::readers::Keeper;
 use crate::kit::redis::{self, Redis};
-use crate::notifications::Notifications;
+use crate::notifications::{self, Notifications};
 use crate::supervision::events::Events;
 use crate::supervision::intensity::Intensity;
 use crate::supervision::ledger::{self, Ledger};
@@ -69,6 +69,8 @@ pub struct Settings {
     pub room: usize,
     /// Messages in one statement.
     pub batch: usize,
+    /// Streams of notifications that may be open at once.
+    pub streams: usize,
 }
 
 /// A handle on each domain of the running actors.
@@ -125,7 +127,8 @@ impl System {
         let (auth, auth_actors) = Auth::new(&settings.auth, &postgres)?;
         let (articles, article_actors) = Articles::new(&postgres, room, batch);
         let (favorites, favorite_actors) = Favorites::new(&postgres, room, batch);
-        let (notifications, notification_actors) = Notifications::new(&postgres, room, settings.auth.hands);
+        let inbox = notifications::Settings { room, hands: settings.auth.hands, batch, streams: settings.streams };
+        let (notifications, notification_actors) = Notifications::new(&postgres, inbox);
         let (webhooks, webhook_actors) = Webhooks::new(&settings.webhooks, &postgres, room, settings.auth.hands);
         let (health, health_actor) = Health::new(&postgres, Arc::new(redis()), room);
         let (jobs, desk) = Jobs::desk(&postgres, room);

@@ -10,7 +10,9 @@ pub mod favorites;
 pub mod health;
 pub mod notifications;
 mod openapi;
+pub mod preferences;
 pub mod refusals;
+pub mod stream;
 pub mod users;
 pub mod webhooks;
 

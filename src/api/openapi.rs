@@ -4,7 +4,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
-use super::{articles, auth, docs, favorites, health, notifications, refusals, users, webhooks};
+use super::{articles, auth, docs, favorites, health, notifications, preferences, refusals, stream, users, webhooks};
 use crate::response::ErrorBody;
 
 /// What holds for every operation, and would only be noise at each of them.
@@ -51,6 +51,9 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         webhooks::delete,
         webhooks::deliveries,
         webhooks::replay,
+        stream::follow,
+        preferences::read,
+        preferences::write,
         health::health,
         docs::openapi,
         docs::page,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 
 /// Upper bounds in seconds, from what an ask costs to what a deadline allows.
@@ -39,6 +39,8 @@ pub struct Domain {
     pub favorites_added: Counter<u64>,
     /// Favorites taken back.
     pub favorites_removed: Counter<u64>,
+    /// Streams of notifications that are open.
+    pub streams: UpDownCounter<i64>,
 }
 
 /// What the jobs count.
@@ -98,6 +100,10 @@ impl Instruments {
                 articles_created: counter("articles.created", "Articles published."),
                 favorites_added: counter("favorites.added", "Favorites that were not there before."),
                 favorites_removed: counter("favorites.removed", "Favorites taken back."),
+                streams: meter
+                    .i64_up_down_counter("notifications.streams")
+                    .with_description("Streams of notifications that are open.")
+                    .build(),
             },
             jobs: Jobs {
                 enqueued: counter("jobs.enqueued", "Jobs that the relay moved to the stream."),

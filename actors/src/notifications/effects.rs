@@ -15,6 +15,9 @@ use crate::kit::postgres::Transaction;
 #[derive(Deserialize)]
 struct ArticlePublished {
     article_id: i64,
+    /// The last follower who has been told.
+    #[serde(default)]
+    after: i64,
 }
 
 #[derive(Deserialize)]
@@ -53,8 +56,8 @@ impl Tell {
     async fn tell(self, job: &Job, tx: &Transaction<'_>, scope: &Scope) -> Result<(), JobError> {
         match self {
             Self::Followers => {
-                let ArticlePublished { article_id } = args(job)?;
-                store::tell_followers(tx, scope, article_id).await?;
+                let ArticlePublished { article_id, after } = args(job)?;
+                store::tell_followers(tx, scope, article_id, after).await?;
             }
             Self::Author => {
                 let ArticleFavorited { article_id, user_id } = args(job)?;

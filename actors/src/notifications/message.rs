@@ -26,9 +26,12 @@ impl Kind {
         }
     }
 
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ArticlePublished, Self::ArticleFavorited, Self::Followed];
+
     /// The kind of this word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::ArticlePublished, Self::ArticleFavorited, Self::Followed].into_iter().find(|kind| kind.as_str() == word)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -107,11 +110,61 @@ pub struct MarkRead {
     pub notification: Option<i64>,
 }
 
+/// What changed for somebody since a change that they saw?
+#[derive(Debug, Clone, Copy)]
+pub struct ReadNews {
+    /// Whose.
+    pub user: UserId,
+    /// The number of the last change that they saw; they start now without one.
+    pub after: Option<i64>,
+}
+
+/// Something that changed for somebody: a notification that is new, or tells something else than before.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// Its number, larger than those of all their changes before.
+    pub number: i64,
+    /// The notification as it is now.
+    pub notification: Notification,
+}
+
+/// What changed for somebody.
+#[derive(Debug, Clone)]
+pub struct Latest {
+    /// The number of the change that it begins after.
+    pub position: i64,
+    /// The changes, oldest first, those of a notification as one.
+    pub news: Vec<News>,
+}
+
+/// Which kinds does somebody want to be told?
+#[derive(Debug, Clone, Copy)]
+pub struct ReadPreferences(pub UserId);
+
+/// Say which kinds somebody wants to be told from now on.
+#[derive(Debug, Clone)]
+pub struct SetPreferences {
+    /// Who.
+    pub user: UserId,
+    /// Each kind once, and whether it is wanted. What is not given stays.
+    pub wanted: Vec<(Kind, bool)>,
+}
+
+/// The kinds that somebody does not want to be told: all others they do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preferences {
+    /// These.
+    pub unwanted: Vec<Kind>,
+}
+
 command!(ListNotifications, "list", Inbox, Refusal, idempotent: true);
 command!(MarkRead, "mark_read", i64, Refusal, idempotent: true);
+command!(ReadNews, "read_news", Latest, Refusal, idempotent: true);
+command!(ReadPreferences, "read_preferences", Preferences, Refusal, idempotent: true);
+command!(SetPreferences, "set_preferences", Preferences, Refusal, idempotent: true);
 messages! {
     /// What the inbox understands.
-    pub enum InboxMessage { ListNotifications, MarkRead }
+    pub enum InboxMessage { ListNotifications, MarkRead, ReadPreferences, SetPreferences }
 }
 
 #[cfg(test)]
@@ -141,7 +194,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_word_of_its_own() {
-        for kind in [Kind::ArticlePublished, Kind::ArticleFavorited, Kind::Followed] {
+        for kind in Kind::ALL {
             assert_eq!(Kind::parse(kind.as_str()), Some(kind));
         }
     }

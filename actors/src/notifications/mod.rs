@@ -1,37 +1,76 @@
-//! Notifications: what people are told, made by jobs and read from an inbox.
+//! Notifications: what people are told, made by jobs, read from an inbox and as they happen.
+//!
+//! ```text
+//! inbox     pool: lists, reading marks, preferences
+//! live      batcher: what is new for every stream that was called, one statement
+//! listener  routine: hears from PostgreSQL who was told something, and calls their streams
+//! ```
 //!
 //! An event (a publication, a favorite, a follow) leaves a job in the statement that makes it true; the
 //! job's [`effects`] make the notifications in the transaction that completes it. What must stay true:
-//! each event is told once, whatever crashes; a favorite taken back before it was read is not told.
+//! each event is told once, whatever crashes; a favorite taken back before it was read is not told; a stream
+//! gives every change once, in one order for each recipient (`sql/migrations/V8__notifications_live.sql`).
 
 mod effects;
+mod hub;
+mod listener;
+mod live;
 pub mod message;
 mod store;
 
 use std::sync::Arc;
 
-use message::{Inbox, InboxMessage, ListNotifications, MarkRead};
+use hub::Hub;
+use listener::Listener;
+pub use live::Reader;
+use message::{
+    Inbox, InboxMessage, ListNotifications, MarkRead, Preferences, ReadNews, ReadPreferences, SetPreferences,
+};
 pub use message::{Kind, Notification, Refusal};
 
+use crate::auth::UserId;
 use crate::jobs::Effect;
 use crate::kit::command::Outcome;
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
-use crate::kit::{Caller, Endpoint, Failure, Scope};
+use crate::kit::{Ask, Caller, Endpoint, Failure, Scope};
 use crate::supervision::{ChildSpec, child};
+
+/// What the domain's actors are set up with.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Messages that may wait at the inbox.
+    pub room: usize,
+    /// Those that are worked on at once.
+    pub hands: usize,
+    /// Messages in one statement.
+    pub batch: usize,
+    /// Streams that may be open at once.
+    pub streams: usize,
+}
 
 /// The domain, as the front knows it. Cheap to clone.
 #[derive(Clone)]
 pub struct Notifications {
     inbox: Endpoint<InboxMessage>,
+    live: Endpoint<Ask<ReadNews>>,
+    hub: Arc<Hub>,
 }
 
 impl Notifications {
-    /// The domain's handle and its actors: `room` messages may wait, `hands` are worked on at once.
-    pub fn new(postgres: &Postgres, room: usize, hands: usize) -> (Self, Vec<ChildSpec>) {
-        let inbox = Endpoint::new("notifications/inbox", "root/notifications/inbox", room);
-        let children = vec![child::pool(&inbox, Arc::new(InboxKeeper(postgres.clone())), hands)];
-        (Self { inbox }, children)
+    /// The domain's handle and its actors.
+    pub fn new(postgres: &Postgres, settings: Settings) -> (Self, Vec<ChildSpec>) {
+        let inbox = Endpoint::new("notifications/inbox", "root/notifications/inbox", settings.room);
+        // A stream asks one thing at a time, so that this has room whenever the hub has a seat.
+        let live = Endpoint::new("notifications/live", "root/notifications/live", settings.streams);
+        let hub = Arc::new(Hub::new(settings.streams));
+        let listener = Listener { postgres: postgres.clone(), hub: Arc::clone(&hub) };
+        let children = vec![
+            child::pool(&inbox, Arc::new(InboxKeeper(postgres.clone())), settings.hands),
+            child::batcher(&live, Arc::new(live::Live(postgres.clone())), 2, settings.batch),
+            child::routine("listener", Arc::new(listener)),
+        ];
+        (Self { inbox, live, hub }, children)
     }
 
     /// What this domain's jobs do.
@@ -54,6 +93,36 @@ impl Notifications {
     pub async fn mark_read(&self, caller: &Caller, mark: MarkRead) -> Result<i64, Failure<Refusal>> {
         self.inbox.ask(caller, mark).await
     }
+
+    /// Tells somebody as it happens: what changes after the change of this number, or from now on.
+    ///
+    /// # Errors
+    /// Overloaded when too many streams are open.
+    pub async fn follow(&self, caller: &Caller, user: UserId, after: Option<i64>) -> Result<Reader, Failure<Refusal>> {
+        let seat = self.hub.sit(user).ok_or_else(|| Failure::Overloaded(Arc::clone(self.live.path())))?;
+        Reader::begin(caller, seat, self.live.clone(), after).await
+    }
+
+    /// Lets every stream come to its end, at once.
+    pub fn end_streams(&self) {
+        self.hub.close();
+    }
+
+    /// Which kinds somebody does not want to be told.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn preferences(&self, caller: &Caller, user: UserId) -> Result<Preferences, Failure<Refusal>> {
+        self.inbox.ask(caller, ReadPreferences(user)).await
+    }
+
+    /// Changes what somebody wants to be told from now on; gives what is so afterwards.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn set_preferences(&self, caller: &Caller, set: SetPreferences) -> Result<Preferences, Failure<Refusal>> {
+        self.inbox.ask(caller, set).await
+    }
 }
 
 struct InboxKeeper(Postgres);
@@ -73,6 +142,12 @@ impl Worker for InboxKeeper {
                     (_, unread) => Ok(unread),
                 };
                 ask.serve(mark).await
+            }
+            InboxMessage::ReadPreferences(ask) => {
+                ask.serve(async |ReadPreferences(user)| Ok(store::preferences(db, scope, user).await?)).await
+            }
+            InboxMessage::SetPreferences(ask) => {
+                ask.serve(async |set| Ok(store::set_preferences(db, scope, &set).await?)).await
             }
         }
     }

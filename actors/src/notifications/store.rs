@@ -2,7 +2,9 @@
 
 use tokio_postgres::Row;
 
-use super::message::{Inbox, Kind, ListNotifications, MarkRead, Notification};
+use super::message::{
+    Inbox, Kind, Latest, ListNotifications, MarkRead, News, Notification, Preferences, ReadNews, SetPreferences,
+};
 use crate::auth::UserId;
 use crate::kit::postgres::{Postgres, Transaction};
 use crate::kit::{Fault, Scope};
@@ -18,12 +20,10 @@ pub(super) async fn list(db: &Postgres, scope: &Scope, page: ListNotifications) 
 }
 
 fn notification(row: &Row) -> Result<Notification, Fault> {
-    let kind: &str = row.get("kind");
     let slug: Option<String> = row.get("article_slug");
     Ok(Notification {
         id: row.get("id"),
-        kind: Kind::parse(kind)
-            .ok_or_else(|| Fault::internal(format!("a stored notification is of the unknown kind {kind}")))?,
+        kind: kind(row)?,
         article: slug.zip(row.get("article_title")),
         actor: (UserId(row.get("actor_id")), row.get("actor_name")),
         count: row.get("count"),
@@ -33,14 +33,58 @@ fn notification(row: &Row) -> Result<Notification, Fault> {
     })
 }
 
+fn kind(row: &Row) -> Result<Kind, Fault> {
+    let word: &str = row.get("kind");
+    Kind::parse(word).ok_or_else(|| Fault::internal(format!("the unknown kind {word} is stored")))
+}
+
+/// What changed for each reader, in their order, `limit` changes each at most.
+pub(super) async fn news(db: &Postgres, scope: &Scope, readers: &[ReadNews], limit: i64) -> Result<Vec<Latest>, Fault> {
+    let users: Vec<i64> = readers.iter().map(|reader| reader.user.0).collect();
+    let after: Vec<Option<i64>> = readers.iter().map(|reader| reader.after).collect();
+    let rows = db.read(scope, sql!("notifications/news"), &[&users, &after, &limit]).await?;
+    let of_readers = rows.chunk_by(|one, next| one.get::<_, i64>("reader") == next.get::<_, i64>("reader"));
+    of_readers.map(latest).collect()
+}
+
+/// The rows of one reader.
+fn latest(rows: &[Row]) -> Result<Latest, Fault> {
+    let changes = rows.iter().filter_map(|row| Some((row, row.get::<_, Option<i64>>("change")?)));
+    let news = changes.map(|(row, number)| Ok(News { number, notification: notification(row)? }));
+    Ok(Latest {
+        position: rows.first().map_or(0, |row| row.get("position")),
+        news: news.collect::<Result<_, Fault>>()?,
+    })
+}
+
+pub(super) async fn preferences(db: &Postgres, scope: &Scope, user: UserId) -> Result<Preferences, Fault> {
+    unwanted(&db.read(scope, sql!("notifications/preferences"), &[&user.0]).await?)
+}
+
+/// All preferences, once these are among them.
+pub(super) async fn set_preferences(db: &Postgres, scope: &Scope, set: &SetPreferences) -> Result<Preferences, Fault> {
+    let (kinds, wanted): (Vec<&str>, Vec<bool>) = set.wanted.iter().map(|(kind, on)| (kind.as_str(), *on)).unzip();
+    unwanted(&db.write(scope, sql!("notifications/set_preferences"), &[&set.user.0, &kinds, &wanted]).await?)
+}
+
+fn unwanted(rows: &[Row]) -> Result<Preferences, Fault> {
+    let unwanted = rows.iter().filter(|row| !row.get::<_, bool>("enabled")).map(kind);
+    Ok(Preferences { unwanted: unwanted.collect::<Result<_, _>>()? })
+}
+
 /// How many notifications were meant, and how many are unread afterwards.
 pub(super) async fn mark_read(db: &Postgres, scope: &Scope, mark: MarkRead) -> Result<(i64, i64), Fault> {
     let rows = db.write(scope, sql!("notifications/mark_read"), &[&mark.user.0, &mark.notification]).await?;
     Ok(rows.first().map_or((0, 0), |row| (row.get("meant"), row.get("unread_count"))))
 }
 
-pub(super) async fn tell_followers(tx: &Transaction<'_>, scope: &Scope, article: i64) -> Result<(), Fault> {
-    tx.run(scope, sql!("notifications/tell_followers"), &[&article, &scope.trace.traceparent()]).await.map(drop)
+/// Followers told by one job: their notifications take a fraction of a second.
+const CHUNK: i64 = 1000;
+
+/// Tells the next followers of an article's author after this one, and has the rest told by another job.
+pub(super) async fn tell_followers(tx: &Transaction<'_>, scope: &Scope, article: i64, after: i64) -> Result<(), Fault> {
+    let trace = scope.trace.traceparent();
+    tx.run(scope, sql!("notifications/tell_followers"), &[&article, &after, &CHUNK, &trace]).await.map(drop)
 }
 
 pub(super) async fn tell_author(tx: &Transaction<'_>, scope: &Scope, article: i64, user: i64) -> Result<(), Fault> {

@@ -93,6 +93,7 @@ pub async fn database() -> Database {
         }),
         room: 1024,
         batch: 64,
+        streams: 64,
     };
     Database { settings, client }
 }

@@ -42,10 +42,20 @@ with wanted as (
     join target t on t.id = n.article_id
     join wanted w on w.slug = t.slug and w.user_id = n.user_id
     where t.author_id <> n.user_id
+), clocks as (
+    -- Whoever changes notifications locks their recipients' clocks before them. The array is there before
+    -- the first lock is taken, and with it every favorite that has to be waited for.
+    select c.user_id
+    from notification_clocks c
+    where c.user_id = any (array(
+        select t.author_id from removed r join target t on t.id = r.article_id where r.notification_id is not null))
+    order by c.user_id
+    for no key update
 ), unread as (
     select n.id, n.count
     from notifications n
-    where n.id in (select notification_id from removed) and n.read_at is null
+    where n.id = any (array(select notification_id from removed where notification_id is not null))
+      and n.user_id = any (array(select user_id from clocks)) and n.read_at is null
     order by n.id
     for update
 ), taken_back as (
