@@ -12,10 +12,11 @@ use crate::support::{Client, Service, Stage, audit, eventually};
 /// A process that was not seen for this long is dead.
 const DEAD_AFTER_MS: u64 = 5000;
 
-/// Telling somebody takes a while, mostly a short one: so there is always something under way that can be hit.
+/// Telling somebody takes a while, mostly a short one: so there is always something under way that can be hit. Those
+/// who are told by several at once are told by one after the other, which bounds how long it may take.
 const TELLING_TAKES_TIME: [&str; 2] = [
     "create function take_time() returns trigger language plpgsql as $$
-     begin perform pg_sleep(1.5 * random() ^ 4); return null; end $$",
+     begin perform pg_sleep(0.4 * random() ^ 4); return null; end $$",
     "create trigger take_time after insert on notifications for each statement execute function take_time()",
 ];
 

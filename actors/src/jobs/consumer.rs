@@ -76,8 +76,6 @@ impl Consumer {
         keys.ensure_group(&self.shared.redis).await?;
         let mut connection = self.shared.redis.blocking().await?;
         self.give_back(&keys, &mut connection, &consumer).await?;
-        // Taken and not yet begun: at most one of each priority.
-        let mut entries: Vec<Entry> = Vec::new();
         while !stopping.is_asked() {
             if self.beat().await?.paused {
                 if stopping.unless(tokio::time::sleep(LOOK_WHILE_PAUSED)).await.is_none() {
@@ -86,17 +84,18 @@ impl Consumer {
                 continue;
             }
             let Some(free) = self.free_hands(&mut stopping).await? else { break };
-            let room = free.num_permits().saturating_sub(entries.len());
-            entries.extend(keys.take(&self.shared.redis, &take, &consumer, room).await?);
+            let mut entries = keys.take(&self.shared.redis, &take, &consumer, free.num_permits()).await?;
             if entries.is_empty() {
-                drop(free);
                 // What is read at the very moment of a stop is given back by the next incarnation, or by the rescuer.
                 let Some(read) = stopping.unless(wait(&keys, &mut connection, &consumer)).await else { break };
                 entries = read?;
-                continue;
+                // One of each priority may have come at once, and find fewer hands.
+                let surplus = entries.split_off(entries.len().min(free.num_permits()));
+                self.put_back(&keys, surplus).await?;
             }
-            let later = entries.split_off(entries.len().min(free.num_permits()));
-            self.hand_over(&keys, std::mem::replace(&mut entries, later), free).await?;
+            if !entries.is_empty() {
+                self.hand_over(&keys, entries, free).await?;
+            }
         }
         Ok(())
     }
@@ -112,10 +111,18 @@ impl Consumer {
         // As with every read on this connection, which itself waits for ever.
         let taken = tokio::time::timeout(PATIENCE * 3, keys.taken(connection, consumer)).await;
         let taken = taken.map_err(|_| Fault::unavailable(Dependency::Redis, "no answer in time"))??;
-        let jobs: Vec<i64> = taken.iter().filter_map(|entry| entry.job).collect();
+        self.put_back(keys, taken).await
+    }
+
+    /// Has jobs sent again that were taken from the stream and are not begun.
+    async fn put_back(&self, keys: &Keys, entries: Vec<Entry>) -> Result<(), Fault> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let jobs: Vec<i64> = entries.iter().filter_map(|entry| entry.job).collect();
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
         store::unsend(&self.shared.postgres, &scope, &jobs).await?;
-        let places: Vec<_> = taken.into_iter().map(|entry| entry.place).collect();
+        let places: Vec<_> = entries.into_iter().map(|entry| entry.place).collect();
         keys.acknowledge(&self.shared.redis, &Trace::default(), &places).await?;
         self.shared.wake.notify_one();
         Ok(())

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! another mark in Redis than before     ─▶ it lost everything           ─▶ all that wait are sent again, at once
-//! fewer jobs in it than wait for it     ─▶ it lost some (a fail-over)   ─▶ those sent a while ago are sent again
+//! fewer jobs in it than wait            ─▶ it lost some (a fail-over),  ─▶ as many are sent again, the oldest first
+//!                                          or a taker never heard of them
 //! a job waits for very long             ─▶ whatever the reason          ─▶ it is sent again
 //! ```
 //!
@@ -29,7 +30,7 @@ const BATCH: i64 = 5000;
 /// Statements in one round: what is left comes with the next.
 const STATEMENTS: usize = 40;
 /// What was put into Redis this long ago has to be there, or to have begun.
-const SETTLED: Duration = Duration::from_secs(2);
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// Has lost jobs sent again.
 pub(super) struct Reconciler {
@@ -70,9 +71,12 @@ impl Reconciler {
             return Ok(());
         }
         // In this order: what is in Redis when it is counted was put there before what is counted then.
-        let held = keys.len(&self.shared.redis).await?;
-        if held < store::waiting(&self.shared.postgres, &scope(), SETTLED).await? {
-            self.resend(SETTLED, "Redis lost some jobs").await?;
+        let untaken = keys.untaken(&self.shared.redis).await?;
+        let missing = store::waiting(&self.shared.postgres, &scope(), SETTLED).await? - untaken;
+        if missing > 0 {
+            // Which ones is not known: what is sent in vain is soon done with, and then the others are the oldest.
+            let resent = store::resend(&self.shared.postgres, &scope(), SETTLED, missing.min(BATCH)).await?;
+            self.tell(resent, "some were lost on their way");
         }
         self.resend(self.shared.settings.resend_after, "jobs have waited for very long").await
     }
@@ -86,11 +90,15 @@ impl Reconciler {
                 break;
             }
         }
+        self.tell(resent, why);
+        Ok(())
+    }
+
+    fn tell(&self, resent: usize, why: &'static str) {
         if resent > 0 {
             tracing::warn!(resent, why, "jobs are sent again");
             self.shared.wake.notify_one();
         }
-        Ok(())
     }
 
     async fn measure(&self) -> Result<(), Fault> {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use redis::streams::{StreamReadOptions, StreamReadReply};
+use redis::streams::{StreamPendingReply, StreamReadOptions, StreamReadReply};
 use redis::{AsyncCommands, Cmd, Pipeline, Script};
 
 use crate::kit::redis::Redis;
@@ -102,6 +102,9 @@ impl Keys {
 
     /// Puts jobs into the streams, or into the schedule, in one round trip.
     pub(super) async fn add(&self, redis: &Redis, trace: &Trace, jobs: &[Sent]) -> Result<(), Fault> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
         let mut pipeline = Pipeline::new();
         for Sent { job, priority, due_ms } in jobs {
             match due_ms {
@@ -122,17 +125,20 @@ impl Keys {
         Ok(found.unwrap_or_else(|| new.to_owned()))
     }
 
-    /// How many jobs are in it, in all.
-    pub(super) async fn len(&self, redis: &Redis) -> Result<i64, Fault> {
-        let mut length = 0;
+    /// How many jobs it holds that nobody has taken yet.
+    pub(super) async fn untaken(&self, redis: &Redis) -> Result<i64, Fault> {
+        let mut untaken = 0;
         for stream in &self.streams {
-            let mut command = Cmd::new();
-            command.arg("XLEN").arg(stream);
-            length += redis.run::<i64>(&Trace::default(), "XLEN", &command).await?;
+            let (mut length, mut pending) = (Cmd::new(), Cmd::new());
+            length.arg("XLEN").arg(stream);
+            pending.arg("XPENDING").arg(stream).arg(GROUP);
+            let taken: StreamPendingReply = redis.run(&Trace::default(), "XPENDING", &pending).await?;
+            let taken = i64::try_from(taken.count()).unwrap_or(i64::MAX);
+            untaken += redis.run::<i64>(&Trace::default(), "XLEN", &length).await? - taken;
         }
-        let mut command = Cmd::new();
-        command.arg("ZCARD").arg(&self.scheduled);
-        Ok(length + redis.run::<i64>(&Trace::default(), "ZCARD", &command).await?)
+        let mut scheduled = Cmd::new();
+        scheduled.arg("ZCARD").arg(&self.scheduled);
+        Ok(untaken + redis.run::<i64>(&Trace::default(), "ZCARD", &scheduled).await?)
     }
 
     /// Makes the streams and their group, unless they are there.
