@@ -91,3 +91,23 @@ async fn a_notification_names_somebody_whose_favorite_still_stands() {
     assert_eq!(told(&db).await, []);
     tree.stop().await;
 }
+
+#[tokio::test]
+async fn many_followers_are_told_chunk_by_chunk_each_once() {
+    let db = database().await;
+    people(&db).await;
+    let many = "insert into users (email, name, password_hash)
+                select 'f' || n || '@example.com', 'Follower ' || n, 'none' from generate_series(1, 2500) n;
+                insert into follows (follower_id, followed_id) select id, 1 from users where name like 'Follower %';
+                insert into jobs (kind, args) values ('article_published', '{\"article_id\": 1}')";
+    db.client.batch_execute(many).await.unwrap();
+    let (_system, tree) = System::start(&db.settings).await.unwrap();
+    assert_eq!(told(&db).await.len(), 2500);
+    let recipients = "select count(distinct user_id) from notifications";
+    assert_eq!(db.client.query_one(recipients, &[]).await.unwrap().get::<_, i64>(0), 2500);
+    let jobs = "select (args ->> 'after')::bigint is not null, state from jobs order by id";
+    let jobs = db.client.query(jobs, &[]).await.unwrap();
+    let jobs: Vec<(bool, &str)> = jobs.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(jobs, [(false, "completed"), (true, "completed"), (true, "completed")], "a job for each chunk");
+    tree.stop().await;
+}
