@@ -22,6 +22,24 @@ def sql(text):
     return [line.split("|") for line in done.stdout.splitlines()]
 
 
+class Session:
+    """A connection that stays: a new one for every few jobs would cost the machine more than the jobs do."""
+
+    def __init__(self):
+        self.psql = subprocess.Popen(["psql", URL, "-qAtX", "-v", "ON_ERROR_STOP=1"], stdin=subprocess.PIPE, text=True)
+
+    def send(self, text):
+        """Has a statement executed, after those before it; does not wait for it."""
+        self.psql.stdin.write(text + ";\n")
+        self.psql.stdin.flush()
+
+    def end(self):
+        """Waits for what was sent."""
+        self.psql.stdin.close()
+        if self.psql.wait():
+            sys.exit("jobs: psql gave up")
+
+
 def settled(where):
     """Waits until the jobs there are finished; fails when any of them was given up."""
     deadline = time.monotonic() + 300
@@ -36,9 +54,9 @@ def settled(where):
     sys.exit("jobs: they do not come to an end")
 
 
-def leave(first, count, offset=0):
+def leave(session, first, count, offset=0):
     """Leaves jobs that each tell another person that the first one follows them."""
-    sql(f"insert into jobs (kind, args) select 'followed', jsonb_build_object('follower_id', {first}, "
+    session.send(f"insert into jobs (kind, args) select 'followed', jsonb_build_object('follower_id', {first}, "
         f"'followed_id', {first} + 1 + ({offset} + n) % {JOBS}) from generate_series(0, {count} - 1) n")
 
 
@@ -66,7 +84,9 @@ def main():
 
     print(f"{JOBS} jobs of one notification each, to as many people …", flush=True)
     before = last()
-    leave(first, JOBS)
+    session = Session()
+    leave(session, first, JOBS)
+    session.end()
     many, *_ = speed("followed", before)
     print(f"  {many:.0f} jobs, and as many notifications, a second")
 
@@ -79,13 +99,15 @@ def main():
 
     rate = many / 2
     print(f"half that load: {rate:.0f} jobs a second for {DURATION:.0f} s …", flush=True)
+    session = Session()
     before, start, left = last(), time.monotonic(), 0
     while time.monotonic() - start < DURATION:
         due = int((time.monotonic() - start) * rate) - left
         if due > 0:
-            leave(first, due, left)
+            leave(session, first, due, left)
             left += due
         time.sleep(0.01)
+    session.end()
     speed("followed", before)
     waits = f"select extract(epoch from started_at - created_at) * 1000 as w from jobs where id > {before} and kind = 'followed'"
     (p50, p99, worst), = sql("select percentile_cont(0.5) within group (order by w), percentile_cont(0.99) within group (order by w), "
