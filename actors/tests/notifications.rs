@@ -59,8 +59,8 @@ async fn a_favorite_taken_back_while_it_is_being_told_is_not_told() {
     // The job's effect, up to just before its commit.
     let mut teller = connect(&db.settings.postgres.config).await;
     let telling = teller.transaction().await.unwrap();
-    let tell = include_str!("../../sql/queries/notifications/tell_author.sql");
-    telling.execute(tell, &[&1_i64, &2_i64, &None::<String>]).await.unwrap();
+    let tell = include_str!("../../sql/queries/notifications/tell_authors.sql");
+    telling.execute(tell, &[&vec![1_i64], &vec![2_i64], &vec![None::<String>]]).await.unwrap();
     telling.execute("update jobs set state = 'completed', finished_at = now()", &[]).await.unwrap();
     let favorites = system.favorites.clone();
     let taking_back = tokio::spawn(async move { favorites.remove(&caller(), remove(2)).await });
@@ -89,6 +89,31 @@ async fn a_notification_names_somebody_whose_favorite_still_stands() {
     assert_eq!(told(&db).await, [(2, 1)]);
     system.favorites.remove(&caller(), remove(2)).await.unwrap();
     assert_eq!(told(&db).await, []);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn favorites_and_follows_that_are_told_together_count_as_if_each_were_told_alone() {
+    let db = database().await;
+    people(&db).await;
+    let many = "insert into users (email, name, password_hash)
+                select 'f' || n || '@example.com', 'Fan ' || n, 'none' from generate_series(1, 50) n;
+                insert into favorites (article_id, user_id) select 1, id from users where name like 'Fan %';
+                insert into follows (follower_id, followed_id) select id, 1 from users where name like 'Fan %';
+                -- One that was taken back before it was told, and one that was taken back and added again.
+                delete from favorites where user_id = (select min(id) from users where name like 'Fan %');
+                insert into jobs (kind, args)
+                select kind, args from users u, (values ('article_favorited'), ('followed')) k (kind),
+                    jsonb_build_object('article_id', 1, 'user_id', u.id, 'follower_id', u.id, 'followed_id', 1) args
+                where u.name like 'Fan %' order by u.id;
+                insert into jobs (kind, args) select kind, args from jobs where kind = 'article_favorited' order by id desc limit 1";
+    db.client.batch_execute(many).await.unwrap();
+    let (_system, tree) = System::start(&db.settings).await.unwrap();
+    let told = told(&db).await;
+    assert_eq!(told.iter().filter(|(_, count)| *count == 1).count(), 50, "a notification for each follow");
+    assert_eq!(told.iter().map(|(_, count)| count).filter(|count| **count > 1).collect::<Vec<_>>(), [&49]);
+    let unnamed = "select count(*) from favorites where notification_id is null";
+    assert_eq!(db.client.query_one(unnamed, &[]).await.unwrap().get::<_, i64>(0), 0);
     tree.stop().await;
 }
 

@@ -12,8 +12,9 @@ use redis::aio::MultiplexedConnection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Shared;
+use super::held::Hold;
 use super::message::Job;
-use super::pool::{self, PoolMessage, RunJob};
+use super::pool::{self, PoolMessage, RunJobs};
 use super::store::{self, Beat};
 use super::stream::{Entry, Keys, Place, take_script};
 use crate::kit::retry::Backoff;
@@ -156,12 +157,16 @@ impl Consumer {
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
         let mut jobs: HashMap<i64, Job> = self.claim(&scope, &ids).await?;
         let refused: Vec<i64> = ids.into_iter().filter(|id| !jobs.contains_key(id)).collect();
-        let mut finished = Vec::new();
+        let (mut groups, mut finished) = (Groups::default(), Vec::new());
         for entry in entries {
             match entry.job.and_then(|id| jobs.remove(&id)) {
-                Some(job) => self.start(job, entry.place, free.split(1)),
+                Some(job) => groups.add(&self.shared, job, entry.place),
                 None => finished.push(entry.place),
             }
+        }
+        for group in groups.0 {
+            let hands = free.split(group.len());
+            self.start(group, hands);
         }
         if !refused.is_empty() {
             let later = store::postpone(&self.shared.postgres, &scope, &refused).await?;
@@ -184,23 +189,27 @@ impl Consumer {
         Ok(claimed.into_iter().map(|job| (job.id, job)).collect())
     }
 
-    fn start(&self, job: Job, place: Place, hand: Option<OwnedSemaphorePermit>) {
+    /// Has attempts made by the pool, and keeps as many hands until they were.
+    fn start(&self, group: Vec<(Job, Place)>, hands: Option<OwnedSemaphorePermit>) {
         let (pool, shared) = (self.pool.clone(), Arc::clone(&self.shared));
-        let hold = shared.held.hold(&job);
-        let deadline = Instant::now() + self.shared.longest + GRACE;
-        let caller = Caller { trace: Trace::from_traceparent(job.traceparent.as_deref()), deadline };
+        let holds: Vec<Hold> = group.iter().map(|(job, _)| shared.held.hold(job)).collect();
+        let deadline = Instant::now() + shared.longest * 3 / 2 + GRACE;
+        let first = group.first().and_then(|(job, _)| job.traceparent.as_deref());
+        let caller = Caller { trace: Trace::from_traceparent(first), deadline };
         tokio::spawn(async move {
-            if let Err(failure) = pool.ask(&caller, RunJob { job: job.clone(), place }).await {
-                tracing::warn!(job.id, job.attempt, %failure, "an attempt got no answer");
-                let scope = Scope::new(caller.trace.clone(), Instant::now() + ROUND_WITHIN);
-                // Should this fail too, the rescuer finds the job by its age.
-                let again = pool::again(&job, &shared.settings.backoff);
-                let failed = store::fail(&shared.postgres, &scope, &job, shared.boot, "got no answer", again).await;
-                if let Err(fault) = failed {
-                    tracing::warn!(job.id, %fault, "an attempt without an answer could not be ended");
+            if let Err(failure) = pool.ask(&caller, RunJobs { jobs: group.clone() }).await {
+                for (job, _) in &group {
+                    tracing::warn!(job.id, job.attempt, %failure, "an attempt got no answer");
+                    let scope = Scope::new(caller.trace.clone(), Instant::now() + ROUND_WITHIN);
+                    // Should this fail too, the rescuer finds the job by its age.
+                    let again = pool::again(job, &shared.settings.backoff);
+                    let failed = store::fail(&shared.postgres, &scope, job, shared.boot, "got no answer", again).await;
+                    if let Err(fault) = failed {
+                        tracing::warn!(job.id, %fault, "an attempt without an answer could not be ended");
+                    }
                 }
             }
-            drop((hold, hand));
+            drop((holds, hands));
         });
     }
 
@@ -210,6 +219,23 @@ impl Consumer {
         let beat = store::beat(&self.shared.vital, &scope, self.shared.boot, &self.shared.known).await?;
         self.shared.held.call_off(&beat.cancelled);
         Ok(beat)
+    }
+}
+
+/// Claimed jobs, as the pool is to run them: those that can take effect together in one group, all others alone.
+#[derive(Default)]
+struct Groups(Vec<Vec<(Job, Place)>>);
+
+impl Groups {
+    fn add(&mut self, shared: &Shared, job: Job, place: Place) {
+        let together = shared.effects.get(job.kind.as_str()).is_some_and(|effect| effect.together());
+        // One that was attempted before may be what it failed of, or what its process died of.
+        let innocent = |job: &Job| job.attempt == 1;
+        let same = |group: &&mut Vec<(Job, Place)>| group.iter().all(|(one, _)| one.kind == job.kind && innocent(one));
+        match self.0.iter_mut().find(same).filter(|_| together && innocent(&job)) {
+            Some(group) => group.push((job, place)),
+            None => self.0.push(vec![(job, place)]),
+        }
     }
 }
 

@@ -77,6 +77,24 @@ pub trait Effect: Send + Sync + 'static {
         None
     }
 
+    /// Whether jobs of this kind that were claimed together take effect together, by [`Self::apply_all`]: for effects
+    /// that are quick and call nobody before.
+    fn together(&self) -> bool {
+        false
+    }
+
+    /// Takes effect for all of `jobs` within `tx`, which also completes them. It takes its locks in an order that does
+    /// not depend on theirs. An error undoes all, and each is tried alone.
+    fn apply_all<'a>(
+        &'a self,
+        jobs: &'a [Job],
+        tx: &'a Transaction<'a>,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<(), JobError>> {
+        let _ = (jobs, tx, scope);
+        Box::pin(std::future::ready(Err(JobError::Final("jobs of this kind take effect one by one".to_owned()))))
+    }
+
     /// What has to happen outside of any transaction and before it: calls to others. It may happen more than
     /// once, also for an attempt that in the end takes no effect. What it brings is handed to [`Self::apply`].
     fn before<'a>(&'a self, job: &'a Job, scope: &'a Scope) -> BoxFuture<'a, Result<Value, JobError>> {

@@ -1,5 +1,8 @@
 //! The job pool: runs attempts. The effect and the job's completion commit in one transaction; an attempt
 //! that fails, panics or takes too long is tried again after a back-off, and in the end is a dead letter.
+//!
+//! Where a kind allows it ([`Effect::together`]), jobs that were claimed together share that transaction. When anything
+//! is the matter with one of them it is undone, and each is tried alone: none suffers for another.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,29 +19,28 @@ use super::{Effect, Shared};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::retry::{Backoff, Next, after_failure};
+use crate::kit::trace::Span;
 use crate::kit::{Command, Failure, Scope, Trace, metrics};
 use crate::messages;
 
-/// Run an attempt.
+/// Run attempts of one kind. Those that can take effect together.
 #[derive(Debug, Clone)]
-pub(crate) struct RunJob {
-    /// Of which job.
-    pub(crate) job: Job,
-    /// Its entry in the stream.
-    pub(crate) place: Place,
+pub(crate) struct RunJobs {
+    /// The jobs, each with its entry in the stream.
+    pub(crate) jobs: Vec<(Job, Place)>,
 }
 
-impl Command for RunJob {
+impl Command for RunJobs {
     type Reply = ();
     type Refusal = std::convert::Infallible;
-    const NAME: &'static str = "run_job";
-    /// The attempt's number makes a second run of it harmless.
+    const NAME: &'static str = "run_jobs";
+    /// The attempts' numbers make a second run of them harmless.
     const IDEMPOTENT: bool = true;
 }
 
 messages! {
     /// What the pool understands.
-    pub(crate) enum PoolMessage { RunJob }
+    pub(crate) enum PoolMessage { RunJobs }
 }
 
 /// How an attempt ended without an error.
@@ -57,60 +59,110 @@ impl Worker for Executor {
     type Message = PoolMessage;
 
     async fn handle(&self, message: PoolMessage, scope: Scope) -> Outcome {
-        let PoolMessage::RunJob(ask) = message;
+        let PoolMessage::RunJobs(ask) = message;
         ask.serve(|run| self.run(run, &scope)).await
     }
 }
 
 impl Executor {
-    async fn run(&self, run: RunJob, scope: &Scope) -> Answer<RunJob> {
-        let RunJob { job, place } = run;
-        let span = scope.trace.child(|| {
-            SpanBuilder::from_name(format!("process {}", job.kind)).with_kind(SpanKind::Consumer).with_attributes([
-                KeyValue::new("messaging.system", "redis"),
-                KeyValue::new("messaging.operation.type", "process"),
-                KeyValue::new("messaging.operation.name", "process"),
-                KeyValue::new("messaging.destination.name", job.kind.clone()),
-                KeyValue::new("messaging.message.id", job.id.to_string()),
-                KeyValue::new("callboard.job.attempt", i64::from(job.attempt)),
-            ])
-        });
-        let within = Scope::new(span.trace().clone(), scope.deadline);
-        let kind = [KeyValue::new("kind", job.kind.clone())];
-        metrics::jobs().queue_latency.record(job.waited.max(0.0) * 1e3, &kind);
+    async fn run(&self, run: RunJobs, scope: &Scope) -> Answer<RunJobs> {
+        let (jobs, places): (Vec<Job>, Vec<Place>) = run.jobs.into_iter().unzip();
+        // The message came in the trace of the first; the others go on in their own.
+        let own = jobs.iter().skip(1).map(|job| Trace::from_traceparent(job.traceparent.as_deref()));
+        let spans: Vec<Span> = std::iter::once(scope.trace.clone()).chain(own).zip(&jobs).map(consumer_span).collect();
+        jobs.iter().for_each(|job| metrics::jobs().queue_latency.record(job.waited.max(0.0) * 1e3, &kind(job)));
         let started = Instant::now();
-        let attempt = self.attempt(&job, &within).with_context(span.trace().context().clone());
+        if self.together(&jobs, &spans, scope.deadline).await {
+            let took = started.elapsed().as_secs_f64() * 1e3;
+            jobs.iter().for_each(|job| metrics::jobs().duration.record(took, &kind(job)));
+            jobs.iter().for_each(|job| metrics::jobs().completed.add(1, &kind(job)));
+            self.acknowledge(&places, scope.trace.clone()).await;
+            return Ok(());
+        }
+        let each = jobs.iter().zip(places).zip(&spans);
+        let each = each.map(|((job, place), span)| async move {
+            self.run_alone(job, span, scope.deadline).await?;
+            self.acknowledge(&[place], span.trace().clone()).await;
+            Ok(())
+        });
+        futures_util::future::join_all(each).await.into_iter().collect()
+    }
+
+    async fn run_alone(&self, job: &Job, span: &Span, deadline: Instant) -> Answer<RunJobs> {
+        let scope = Scope::new(span.trace().clone(), deadline);
+        let kind = kind(job);
+        let started = Instant::now();
+        let attempt = self.attempt(job, &scope).with_context(span.trace().context().clone());
         let result = tokio::select! {
             result = attempt => result,
             // The attempt is dropped where it stands, which undoes what it did.
-            () = self.0.held.called_off(&job) => Ok(Done::CalledOff),
+            () = self.0.held.called_off(job) => Ok(Done::CalledOff),
         };
         metrics::jobs().duration.record(started.elapsed().as_secs_f64() * 1e3, &kind);
         match result {
             Ok(Done::Completed) => metrics::jobs().completed.add(1, &kind),
             Ok(Done::CalledOff) => {
-                let off = store::call_off(&self.0.postgres, &within, &job, self.0.boot).await?;
+                let off = store::call_off(&self.0.postgres, &scope, job, self.0.boot).await?;
                 tracing::info!(job.id, job.attempt, off, "a running job was called off");
             }
             Ok(Done::Fenced) => tracing::warn!(job.id, job.attempt, "an attempt was fenced off; it changed nothing"),
             Err(error) => {
                 span.fail("job_failed", || "the attempt failed".to_owned());
-                self.failed(&job, &error, &within, &kind).await?;
+                self.failed(job, &error, &scope, &kind).await?;
             }
         }
-        self.acknowledge(place, span.trace()).await;
         Ok(())
+    }
+
+    /// The effects and completions of several jobs in one transaction; whether they took effect. When anything is the
+    /// matter with any of them nothing did, and each is to be tried alone.
+    async fn together(&self, jobs: &[Job], spans: &[Span], deadline: Instant) -> bool {
+        let [first, _, ..] = jobs else { return false };
+        let Some(effect) = self.effect(first).filter(|effect| effect.together()) else { return false };
+        let mut traces = spans.iter().map(|span| span.trace().clone());
+        let scope = Scope { trace: traces.next().unwrap_or_default(), others: traces.collect(), deadline };
+        let attempt = AssertUnwindSafe(self.take_effect_together(effect, jobs, &scope)).catch_unwind();
+        // Half of what an attempt may take, so that there is time for another one of each.
+        let attempt = tokio::time::timeout(self.within(first) / 2, attempt);
+        let called_off = futures_util::future::select_all(jobs.iter().map(|job| Box::pin(self.0.held.called_off(job))));
+        let taken = tokio::select! {
+            taken = attempt => matches!(taken, Ok(Ok(Ok(true)))),
+            _ = called_off => false,
+        };
+        if !taken {
+            tracing::debug!(kind = first.kind, jobs = jobs.len(), "attempts could not be completed together");
+        }
+        taken
+    }
+
+    async fn take_effect_together(
+        &self,
+        effect: &Arc<dyn Effect>,
+        jobs: &[Job],
+        scope: &Scope,
+    ) -> Result<bool, JobError> {
+        let mut connection = self.0.postgres.connection().await?;
+        let tx = connection.begin().await?;
+        effect.apply_all(jobs, &tx, scope).await?;
+        if store::complete(&tx, scope, jobs, self.0.boot).await? < jobs.len() {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// The effect and the completion, in one transaction, within the time for an attempt.
     async fn attempt(&self, job: &Job, scope: &Scope) -> Result<Done, JobError> {
         let attempt = AssertUnwindSafe(self.take_effect(job, scope)).catch_unwind();
-        let within = self.effect(job).and_then(|effect| effect.within()).unwrap_or(self.0.settings.attempt_within);
-        match tokio::time::timeout(within, attempt).await {
+        match tokio::time::timeout(self.within(job), attempt).await {
             Err(_) => Err(JobError::TooLong),
             Ok(Err(panic)) => Err(JobError::Panicked(crate::kit::panic_text(&*panic).to_owned())),
             Ok(Ok(result)) => result,
         }
+    }
+
+    fn within(&self, job: &Job) -> Duration {
+        self.effect(job).and_then(|effect| effect.within()).unwrap_or(self.0.settings.attempt_within)
     }
 
     fn effect(&self, job: &Job) -> Option<&Arc<dyn Effect>> {
@@ -125,7 +177,7 @@ impl Executor {
         let mut connection = self.0.postgres.connection().await?;
         let tx = connection.begin().await?;
         effect.apply(job, &brought, &tx, scope).await?;
-        if !store::complete(&tx, scope, job, self.0.boot).await? {
+        if store::complete(&tx, scope, std::slice::from_ref(job), self.0.boot).await? == 0 {
             return Ok(Done::Fenced);
         }
         tx.commit().await?;
@@ -165,13 +217,31 @@ impl Executor {
         Ok(())
     }
 
-    async fn acknowledge(&self, place: Place, trace: &Trace) {
+    async fn acknowledge(&self, places: &[Place], trace: Trace) {
         let keys = Keys::new(&self.0.settings.prefix);
-        // The job is finished in the database; an entry that comes again will be done away with.
-        if let Err(fault) = keys.acknowledge(&self.0.redis, trace, &[place]).await {
+        // The jobs are finished in the database; an entry that comes again will be done away with.
+        if let Err(fault) = keys.acknowledge(&self.0.redis, &trace, places).await {
             tracing::debug!(%fault, "an entry could not be acknowledged");
         }
     }
+}
+
+fn kind(job: &Job) -> [KeyValue; 1] {
+    [KeyValue::new("kind", job.kind.clone())]
+}
+
+/// An attempt's span, in the trace of what caused the job.
+fn consumer_span((trace, job): (Trace, &Job)) -> Span {
+    trace.child(|| {
+        SpanBuilder::from_name(format!("process {}", job.kind)).with_kind(SpanKind::Consumer).with_attributes([
+            KeyValue::new("messaging.system", "redis"),
+            KeyValue::new("messaging.operation.type", "process"),
+            KeyValue::new("messaging.operation.name", "process"),
+            KeyValue::new("messaging.destination.name", job.kind.clone()),
+            KeyValue::new("messaging.message.id", job.id.to_string()),
+            KeyValue::new("callboard.job.attempt", i64::from(job.attempt)),
+        ])
+    })
 }
 
 /// How long a failed attempt is held back; `None` when it was the last one.

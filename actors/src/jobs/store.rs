@@ -98,9 +98,10 @@ pub(super) async fn call_off(db: &Postgres, scope: &Scope, job: &Job, worker: Uu
     Ok(!db.write(scope, sql!("jobs/call_off"), &[&job.id, &job.attempt, &worker]).await?.is_empty())
 }
 
-/// Whether the attempt was still the job's.
-pub(super) async fn complete(tx: &Transaction<'_>, scope: &Scope, job: &Job, worker: Uuid) -> Result<bool, Fault> {
-    Ok(!tx.run(scope, sql!("jobs/complete"), &[&job.id, &job.attempt, &worker]).await?.is_empty())
+/// How many of these attempts were still their jobs'.
+pub(super) async fn complete(tx: &Transaction<'_>, scope: &Scope, jobs: &[Job], worker: Uuid) -> Result<usize, Fault> {
+    let (ids, attempts): (Vec<i64>, Vec<i32>) = jobs.iter().map(|job| (job.id, job.attempt)).unzip();
+    Ok(tx.run(scope, sql!("jobs/complete"), &[&ids, &attempts, &worker]).await?.len())
 }
 
 /// What became of a job whose attempt failed.

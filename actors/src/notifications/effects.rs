@@ -59,17 +59,30 @@ impl Tell {
                 let ArticlePublished { article_id, after } = args(job)?;
                 store::tell_followers(tx, scope, article_id, after).await?;
             }
-            Self::Author => {
-                let ArticleFavorited { article_id, user_id } = args(job)?;
-                store::tell_author(tx, scope, article_id, user_id).await?;
-            }
-            Self::Followed => {
-                let Followed { follower_id, followed_id } = args(job)?;
-                store::tell_followed(tx, scope, follower_id, followed_id).await?;
-            }
+            Self::Author | Self::Followed => self.tell_all(std::slice::from_ref(job), tx, scope).await?,
             Self::Recounted => {
                 let FavoritesRecounted { notification_id } = args(job)?;
                 store::recount(tx, scope, notification_id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What each of these jobs tells, by one statement.
+    async fn tell_all(self, jobs: &[Job], tx: &Transaction<'_>, scope: &Scope) -> Result<(), JobError> {
+        let pairs =
+            |pair: fn(&Job) -> Result<(i64, i64), JobError>| jobs.iter().map(pair).collect::<Result<Vec<_>, _>>();
+        match self {
+            Self::Author => {
+                let favorites = pairs(|job| args(job).map(|a: ArticleFavorited| (a.article_id, a.user_id)))?;
+                store::tell_authors(tx, scope, favorites).await?;
+            }
+            Self::Followed => {
+                let follows = pairs(|job| args(job).map(|a: Followed| (a.follower_id, a.followed_id)))?;
+                store::tell_followed(tx, scope, follows).await?;
+            }
+            Self::Followers | Self::Recounted => {
+                return Err(JobError::Final("each of these is told by a statement of its own".to_owned()));
             }
         }
         Ok(())
@@ -84,6 +97,20 @@ impl Effect for Tell {
             Self::Followed => Kind::Followed.as_str(),
             Self::Recounted => "favorites_recounted",
         }
+    }
+
+    /// A favorite and a follow are told in a moment, to one person.
+    fn together(&self) -> bool {
+        matches!(self, Self::Author | Self::Followed)
+    }
+
+    fn apply_all<'a>(
+        &'a self,
+        jobs: &'a [Job],
+        tx: &'a Transaction<'a>,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<(), JobError>> {
+        Box::pin(self.tell_all(jobs, tx, scope))
     }
 
     fn apply<'a>(

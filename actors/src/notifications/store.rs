@@ -7,7 +7,7 @@ use super::message::{
 };
 use crate::auth::UserId;
 use crate::kit::postgres::{Postgres, Transaction};
-use crate::kit::{Fault, Scope};
+use crate::kit::{Fault, Scope, Trace};
 use crate::sql;
 
 pub(super) async fn list(db: &Postgres, scope: &Scope, page: ListNotifications) -> Result<Inbox, Fault> {
@@ -87,8 +87,10 @@ pub(super) async fn tell_followers(tx: &Transaction<'_>, scope: &Scope, article:
     tx.run(scope, sql!("notifications/tell_followers"), &[&article, &after, &CHUNK, &trace]).await.map(drop)
 }
 
-pub(super) async fn tell_author(tx: &Transaction<'_>, scope: &Scope, article: i64, user: i64) -> Result<(), Fault> {
-    tx.run(scope, sql!("notifications/tell_author"), &[&article, &user, &scope.trace.traceparent()]).await.map(drop)
+/// Tells authors of favorites, each a pair of article and user; `scope` holds a trace for each.
+pub(super) async fn tell_authors(tx: &Transaction<'_>, scope: &Scope, favorites: Vec<(i64, i64)>) -> Result<(), Fault> {
+    let (articles, users): (Vec<i64>, Vec<i64>) = favorites.into_iter().unzip();
+    tx.run(scope, sql!("notifications/tell_authors"), &[&articles, &users, &traceparents(scope)]).await.map(drop)
 }
 
 /// Brings a notification of favorites to what is still true of it.
@@ -98,13 +100,12 @@ pub(super) async fn recount(tx: &Transaction<'_>, scope: &Scope, notification: i
     tx.run(scope, sql!("notifications/recount"), &[&notification]).await.map(drop)
 }
 
-pub(super) async fn tell_followed(
-    tx: &Transaction<'_>,
-    scope: &Scope,
-    follower: i64,
-    followed: i64,
-) -> Result<(), Fault> {
-    tx.run(scope, sql!("notifications/tell_followed"), &[&follower, &followed, &scope.trace.traceparent()])
-        .await
-        .map(drop)
+/// Tells people that they are followed, each a pair of follower and followed; `scope` holds a trace for each.
+pub(super) async fn tell_followed(tx: &Transaction<'_>, scope: &Scope, follows: Vec<(i64, i64)>) -> Result<(), Fault> {
+    let (followers, followed): (Vec<i64>, Vec<i64>) = follows.into_iter().unzip();
+    tx.run(scope, sql!("notifications/tell_followed"), &[&followers, &followed, &traceparents(scope)]).await.map(drop)
+}
+
+fn traceparents(scope: &Scope) -> Vec<Option<String>> {
+    std::iter::once(&scope.trace).chain(&scope.others).map(Trace::traceparent).collect()
 }

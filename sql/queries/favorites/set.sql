@@ -20,10 +20,19 @@ with wanted as (
     where w.favorited
     on conflict do nothing
     returning article_id, user_id
+), taken as (
+    -- Whoever tells of favorites locks them in the same order.
+    select f.article_id, f.user_id
+    from favorites f
+    join target t on t.id = f.article_id
+    join wanted w on w.slug = t.slug and w.user_id = f.user_id
+    where not w.favorited
+    order by f.article_id, f.user_id
+    for update of f
 ), removed as (
     delete from favorites f
-    using wanted w, target t
-    where not w.favorited and t.slug = w.slug and f.article_id = t.id and f.user_id = w.user_id
+    using taken t
+    where f.article_id = t.article_id and f.user_id = t.user_id
     returning f.article_id, f.user_id, f.notification_id
 ), counted as (
     update articles a

@@ -1,5 +1,14 @@
--- Completes an attempt, in the same transaction as its effect. No row when the attempt was fenced off.
-update jobs
+-- Completes attempts ($1 jobs, $2 the number of each), in the same transaction as their effects. A row for each; none
+-- for one that was fenced off.
+with mine as (
+    select j.id
+    from unnest($1::bigint[], $2::int[]) as m (id, attempt)
+    join jobs j on j.id = m.id and j.attempt = m.attempt and j.state = 'running' and j.worker = $3
+    order by j.id
+    for update of j
+)
+update jobs j
 set state = 'completed', finished_at = now(), worker = null
-where id = $1 and state = 'running' and attempt = $2 and worker = $3
-returning id
+from mine
+where j.id = mine.id
+returning j.id
