@@ -121,11 +121,10 @@ async fn whatever_happens_every_job_takes_effect_exactly_once() {
     .await;
     eprintln!("befell: {:?}\nanswers: {:?}", cluster.befell, crowd.answers);
     eprintln!("all was done {:.2?} after all was well", settled.elapsed());
-    for (wish, trace) in &crowd.failed {
-        eprintln!("{wish} was answered by 500: {:#?}", cluster.written_of(trace));
-    }
     conserved(stage).await;
     acknowledged(stage, &crowd).await;
+    let failed: Vec<_> = crowd.failed.iter().map(|(wish, trace)| (wish, cluster.written_of(trace))).collect();
+    assert!(failed.is_empty(), "all that happened passes, and yet somebody was answered by 500: {failed:#?}");
 }
 
 /// Every job is accounted for, and so is its effect.

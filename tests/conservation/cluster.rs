@@ -220,10 +220,15 @@ impl Cluster {
         }
     }
 
-    /// What any process has written about a trace.
+    /// What any process has written about a trace, and whatever panicked on the way: that knows of no trace.
     pub(crate) fn written_of(&self, trace: &str) -> Vec<String> {
         let now = self.nodes.iter().flat_map(|node| node.service.lines());
-        self.written.iter().cloned().chain(now).filter(|line| line.contains(trace)).collect()
+        self.written
+            .iter()
+            .cloned()
+            .chain(now)
+            .filter(|line| line.contains(trace) || line.contains("panicked at"))
+            .collect()
     }
 
     async fn replace(&mut self, place: usize) {
