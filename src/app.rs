@@ -163,6 +163,7 @@ pub(crate) fn job_settings(config: &Config) -> jobs::Settings {
         attempt_within: config.limits.job_within,
         backoff: Backoff { base: config.limits.job_backoff, cap: config.limits.job_backoff_cap },
         dead_after: Duration::from_secs(5),
+        deaths: config.limits.job_deaths,
         resend_after: Duration::from_secs(300),
         keep: config.limits.jobs_keep,
         prefix: REDIS_PREFIX.to_owned(),

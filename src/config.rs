@@ -72,6 +72,8 @@ pub struct Limits {
     pub job_backoff: Duration,
     /// That bound never exceeds this.
     pub job_backoff_cap: Duration,
+    /// Processes that may die with one and the same job before it is a dead letter.
+    pub job_deaths: i32,
     /// How long completed and cancelled jobs are kept.
     pub jobs_keep: Duration,
     /// Messages to webhooks that are sent at once, in all processes together.
@@ -240,6 +242,7 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             job_within: self.millis("JOB_TIMEOUT_MS", 60_000),
             job_backoff: self.millis("JOB_BACKOFF_MS", 1000),
             job_backoff_cap: self.millis("JOB_BACKOFF_CAP_MS", 60_000),
+            job_deaths: i32::try_from(self.number("JOB_DEATHS", 3, 1)).unwrap_or(i32::MAX),
             jobs_keep: self.seconds("JOBS_KEEP_SECONDS", 7 * 24 * 3600),
             webhooks_at_once: u32::try_from(self.number("WEBHOOKS_AT_ONCE", 4, 1)).unwrap_or(u32::MAX),
             webhook_backoff: self.millis("WEBHOOK_BACKOFF_MS", 5000),

@@ -104,16 +104,12 @@ impl<R: Into<ApiError>> From<Failure<R>> for ApiError {
 
 impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Unavailable { .. } => {
-                tracing::warn!(%fault, "a dependency is unavailable");
-                Self::unavailable("unavailable", "A part of the service is unavailable at the moment")
-            }
-            Fault::Statement { .. } | Fault::Internal(_) => {
-                tracing::error!(%fault, "a request failed");
-                Self::internal()
-            }
+        if fault.is_passing() {
+            tracing::warn!(%fault, "a dependency is unavailable");
+            return Self::unavailable("unavailable", "A part of the service is unavailable at the moment");
         }
+        tracing::error!(%fault, "a request failed");
+        Self::internal()
     }
 }
 

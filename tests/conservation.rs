@@ -18,7 +18,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use support::{Stage, audit, within};
 
-/// How long it takes at most until all is done, once all is well: what Redis lost is sent again by a slow clock.
+/// How long it takes at most until all is done, once all is well, besides the time that the walk took: so many jobs
+/// may wait in the end, since telling takes longer than publishing.
 const DONE_WITHIN: Duration = Duration::from_secs(90);
 /// One step in so many is something that goes wrong.
 const FAULT_IN: u32 = 25;
@@ -100,7 +101,8 @@ async fn whatever_happens_every_job_takes_effect_exactly_once() {
     let mut random = StdRng::seed_from_u64(seed.0);
     let mut cluster = Cluster::start().await;
     let mut crowd = Crowd::gather(&cluster.somebody(&mut random)).await;
-    let until = Instant::now() + Duration::from_secs(variable("CALLBOARD_CHAOS_SECONDS").unwrap_or(45));
+    let walk = Duration::from_secs(variable("CALLBOARD_CHAOS_SECONDS").unwrap_or(45));
+    let until = Instant::now() + walk;
     while Instant::now() < until {
         cluster.heal().await;
         match random.random_range(0..FAULT_IN) {
@@ -115,17 +117,16 @@ async fn whatever_happens_every_job_takes_effect_exactly_once() {
     let settled = Instant::now();
     let stage = &cluster.stage;
     let open = "select count(*) from jobs where state not in ('completed', 'discarded', 'cancelled')";
-    within(DONE_WITHIN, Duration::from_millis(50), "every job came to its end", async || {
+    within(DONE_WITHIN + walk, Duration::from_millis(50), "every job came to its end", async || {
         (stage.number(open).await == 0).then_some(())
     })
     .await;
     eprintln!("befell: {:?}\nanswers: {:?}", cluster.befell, crowd.answers);
     eprintln!("all was done {:.2?} after all was well", settled.elapsed());
-    for (wish, trace) in &crowd.failed {
-        eprintln!("{wish} was answered by 500: {:#?}", cluster.written_of(trace));
-    }
     conserved(stage).await;
     acknowledged(stage, &crowd).await;
+    let failed: Vec<_> = crowd.failed.iter().map(|(wish, trace)| (wish, cluster.written_of(trace))).collect();
+    assert!(failed.is_empty(), "all that happened passes, and yet somebody was answered by 500: {failed:#?}");
 }
 
 /// Every job is accounted for, and so is its effect.

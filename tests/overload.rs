@@ -99,6 +99,24 @@ async fn who_is_let_in_behind_something_slow_is_answered_and_everybody_else_is_r
 }
 
 #[tokio::test]
+async fn what_the_database_gives_up_on_was_not_done_and_may_be_asked_again() {
+    let stage = Stage::new().await;
+    let impatient = [("DATABASE_STATEMENT_TIMEOUT_MS", "500")];
+    let service = Service::run(&stage, &["serve", "--no-workers"], &impatient).await;
+    let ann = service.client().register("ann").await;
+    let lock = stage.locked("articles").await;
+    let publish = json!({"title": "News", "body": "b"});
+    for answer in [ann.client.post("/api/articles", &publish).await, ann.client.get("/api/articles").await] {
+        answer.refused(503, "unavailable");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    lock.batch_execute("rollback").await.unwrap();
+    assert_eq!(stage.number("select count(*) from articles").await, 0);
+    ann.client.post("/api/articles", &publish).await.expect(201);
+    assert_eq!(stage.number("select count(*) from articles").await, 1);
+}
+
+#[tokio::test]
 async fn nothing_is_done_for_clients_that_have_gone() {
     let stage = Stage::new().await;
     let service = Service::run(&stage, &["serve", "--no-workers"], &[("PASSWORD_WORKERS", "1")]).await;

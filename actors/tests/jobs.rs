@@ -190,6 +190,25 @@ async fn a_job_that_is_out_of_attempts_spoils_no_claim() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_was_taken_from_a_dead_process_is_not_the_job_s_last() {
+    let db = database().await;
+    let job = db.leave_job("trial", 1).await;
+    let die =
+        "update jobs set state = 'running', attempt = 1, worker = gen_random_uuid(), started_at = now() where id = $1";
+    db.client.execute(die, &[&job]).await.unwrap();
+    let (_system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();
+    let (state, attempt, errors) = db.finished(job).await;
+    assert_eq!((state.as_str(), attempt, errors.len()), ("completed", 2, 1));
+    assert_eq!(effects(&db, job).await, 1);
+    let failing = trial(|_| Err(JobError::Arguments("no".to_owned())));
+    tree.stop().await;
+    let (_system, tree) = System::start_with(&db.settings, vec![failing as _]).await.unwrap();
+    let hopeless = db.leave_job("trial", 1).await;
+    assert_eq!(db.finished(hopeless).await.0, "discarded", "one that failed was the last");
+    tree.stop().await;
+}
+
+#[tokio::test]
 async fn a_crash_of_any_job_actor_loses_no_job() {
     let db = database().await;
     let (system, tree) = System::start_with(&db.settings, vec![trial(|_| Ok(())) as _]).await.unwrap();

@@ -269,6 +269,27 @@ async fn while_all_is_paused_nothing_begins_in_any_process_and_afterwards_everyt
 }
 
 #[tokio::test]
+async fn what_is_put_off_because_its_kind_is_full_does_not_come_back_all_at_once() {
+    let db = database().await;
+    let kind = gated(1, Some(1), 0);
+    let many = "insert into jobs (kind, args) select 'gated', '{}' from generate_series(1, 3000)";
+    db.client.execute(many, &[]).await.unwrap();
+    let (_system, tree) = System::start_with(&db.settings, vec![Arc::clone(&kind) as _]).await.unwrap();
+    let counted = "select count(*), count(*) filter (where run_at - sent_at > interval '25 seconds'),
+                   count(*) filter (where run_at - sent_at > interval '31 seconds') from jobs where state = 'scheduled'";
+    let (mut put_off, mut late, mut too_late) = (0_i64, 0_i64, 0_i64);
+    until("hundreds were put off", async || {
+        let row = db.client.query_one(counted, &[]).await.unwrap();
+        (put_off, late, too_late) = (row.get(0), row.get(1), row.get(2));
+        put_off >= 500
+    })
+    .await;
+    assert!(late * 2 < put_off && too_late == 0, "of {put_off}, {late} come back in the last five seconds of thirty");
+    kind.gate.add_permits(3000);
+    tree.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_that_three_processes_died_with_is_a_dead_letter_that_says_so() {
     let db = database().await;
     let job = db.leave_job("gated", 20).await;

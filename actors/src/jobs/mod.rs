@@ -125,6 +125,8 @@ pub struct Settings {
     pub keep: Duration,
     /// A process that was not seen for this long is dead.
     pub dead_after: Duration,
+    /// A job that so many processes died with is a dead letter.
+    pub deaths: i32,
     /// A job that was sent this long ago and has not begun is sent again.
     pub resend_after: Duration,
     /// What the keys in Redis begin with.

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::store::{self, Rescue, Rescued};
 use super::stream::Keys;
+use super::{Settings, Shared};
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::{Fault, Scope, Trace};
 
@@ -18,8 +18,6 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 /// After the database was away: more than any process takes to try again.
 const HEARD_AGAIN: Duration = Duration::from_secs(2);
-/// A job that so many processes died with is a dead letter.
-const DEATHS: i32 = 3;
 /// Jobs sent again at once.
 const BATCH: i64 = 10_000;
 
@@ -58,9 +56,9 @@ impl Routine for Rescuer {
 
 impl Rescuer {
     async fn rescue(&self, scope: &Scope, idle: Duration) -> Result<(), Fault> {
-        let (postgres, dead_after) = (&self.0.vital, self.0.settings.dead_after);
+        let (postgres, Settings { dead_after, deaths, .. }) = (&self.0.vital, self.0.settings.clone());
         let (jobs, attempts) = self.0.held.attempts();
-        let rescue = Rescue { dead_after, idle, worker: self.0.boot, held: (&jobs, &attempts), deaths: DEATHS };
+        let rescue = Rescue { dead_after, idle, worker: self.0.boot, held: (&jobs, &attempts), deaths };
         let Rescued { dead, taken } = store::rescue(postgres, scope, rescue).await?;
         // The dead may have taken entries from the stream and not yet claimed their jobs: nobody knows which.
         let resent = if dead > 0 { store::resend(postgres, scope, dead_after, BATCH).await? } else { 0 };

@@ -24,7 +24,7 @@ use super::command::{Answer, Ask, Command, Outcome, Port, outcome_of};
 use super::counters::Held;
 use super::endpoint::{Endpoint, InFlight};
 use super::envelope::{Content, Envelope, Mail};
-use super::error::{Failure, Fault};
+use super::error::{Dependency, Failure, Fault};
 use super::trace::{Scope, Span};
 
 /// The rules behind a batcher: what is done with the commands that gathered.
@@ -209,7 +209,8 @@ async fn one_by_one<G: Gather>(gather: &G, batch: &Batch<G::Command>) -> Vec<Ans
     let mut answers = Vec::with_capacity(batch.commands.len());
     for ((command, span), port) in batch.commands.iter().zip(&batch.spans).zip(&batch.ports) {
         if port.is_abandoned() || Instant::now() >= batch.scope.deadline {
-            answers.push(Err(Fault::internal("nobody waits for the answer any more").into()));
+            // A caller whose deadline has just passed may still hear it: nothing is wrong, and it may come again.
+            answers.push(Err(Fault::unavailable(Dependency::Postgres, "no answer before the deadline").into()));
             continue;
         }
         let scope = Scope::new(span.trace().clone(), batch.scope.deadline);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::sqlstate::{Meaning, meaning};
+
 /// What the actors cannot work without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dependency {
@@ -59,13 +61,21 @@ impl Fault {
         Self::Unavailable { dependency, detail: detail.to_string().into() }
     }
 
-    /// PostgreSQL refused what the statement was given (classes 22, 23 and 54), so that another value may pass.
+    /// PostgreSQL refused what the statement was given, so that another value may pass.
     pub fn is_about_values(&self) -> bool {
-        let code = match self {
-            Self::Statement { source, .. } => source.code().map_or("", |code| code.code()),
-            _ => "",
-        };
-        ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+        self.meaning() == Some(Meaning::Values)
+    }
+
+    /// What was asked was not done, for a reason that passes by itself: the same may be done a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { .. }) || self.meaning() == Some(Meaning::Passing)
+    }
+
+    fn meaning(&self) -> Option<Meaning> {
+        match self {
+            Self::Statement { source, .. } => source.code().map(|code| meaning(code.code())),
+            _ => None,
+        }
     }
 
     /// PostgreSQL gave way to another transaction and undid the statement: the same again may pass.

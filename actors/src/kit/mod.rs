@@ -21,6 +21,7 @@ pub mod redis;
 pub mod retry;
 pub mod routine;
 pub mod sql;
+mod sqlstate;
 pub mod trace;
 
 pub use command::{Ask, Command};

@@ -20,6 +20,7 @@ use super::error::{Dependency, Fault};
 use super::metrics;
 use super::readers::Readers;
 use super::sql::Statement;
+use super::sqlstate::{Meaning, meaning};
 use super::trace::{Scope, Span};
 
 /// Parameters of a statement, in their order.
@@ -317,17 +318,8 @@ impl<'a> Run<'a> {
 
 /// Tells a statement that PostgreSQL refused from a connection that went away.
 pub(super) fn classify(statement: &'static Statement, error: tokio_postgres::Error) -> Fault {
-    use tokio_postgres::error::SqlState;
-    match error.code() {
-        Some(code)
-            if *code == SqlState::ADMIN_SHUTDOWN
-                || *code == SqlState::CRASH_SHUTDOWN
-                || *code == SqlState::CANNOT_CONNECT_NOW
-                || *code == SqlState::TOO_MANY_CONNECTIONS =>
-        {
-            lost(&error)
-        }
-        None => lost(&error),
+    match error.code().map(|code| meaning(code.code())) {
+        None | Some(Meaning::Gone) => lost(&error),
         Some(_) => Fault::Statement { statement: statement.summary, source: Arc::new(error) },
     }
 }

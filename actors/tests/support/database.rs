@@ -87,6 +87,7 @@ pub async fn database() -> Database {
             attempt_within: Duration::from_secs(10),
             backoff: Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(20) },
             dead_after: Duration::from_secs(5),
+            deaths: 3,
             resend_after: Duration::from_secs(5),
             keep: Duration::from_secs(3600),
             prefix: format!("{name}:"),

@@ -8,7 +8,9 @@ select j.id, j.kind, j.version, j.state, j.priority, j.attempt, j.max_attempts, 
        exists (select from job_workers w, unnest(w.kinds, w.versions) as known (kind, version)
                where w.seen_at > now() - make_interval(secs => $2) and known.kind = j.kind and j.version <= known.version) as known,
        (select count(*) from jobs r where r.kind = j.kind and r.state = 'running') as running_of_kind,
-       (select count(*) from jobs r where r.state = 'available' and (r.priority, r.id) < (j.priority, j.id)) as before_it,
+       case when j.state = 'available' then
+           (select count(*) from jobs r where r.state = 'available' and (r.priority, r.id) < (j.priority, j.id)) else 0
+       end as before_it,
        extract(epoch from j.run_at - now())::float8 as due_in
 from jobs j
 where j.id = $1

@@ -1,14 +1,17 @@
 -- Takes jobs away from processes that have not been seen for $1 seconds, from attempts that began $2 seconds
 -- ago, longer than one may take, and from process $3 those that it claimed and does not hold ($4 and $5 are the
--- jobs and attempts that it does): its consumer ended in between. They are available again; dead letters where that was their last
--- attempt, or where $6 processes have died with them; called off where that was asked for. Forgets the dead. One row:
--- how many processes were dead, how many jobs taken.
+-- jobs and attempts that it does): its consumer ended in between. They are available again, and get one more attempt
+-- for the one that was taken, which did not fail; but none for one that took too long. Dead letters where that was
+-- their last attempt, or where $6 processes have died with them; called off where that was asked for. Forgets the
+-- dead. One row: how many processes were dead, how many jobs taken.
 with dead as (
     delete from job_workers
     where seen_at < now() - make_interval(secs => $1)
     returning id
 ), lost as (
-    select j.id, j.attempt, j.max_attempts, j.cancel_requested_at,
+    select j.id, j.attempt, j.cancel_requested_at,
+           least(100, j.max_attempts
+                      + case when j.started_at < now() - make_interval(secs => $2) then 0 else 1 end) as max_attempts,
            -- What this process lost, or what took too long, killed nobody.
            j.deaths + case when j.worker in (select id from dead) or not exists (select from job_workers w where w.id = j.worker)
                            then 1 else 0 end as deaths
@@ -30,7 +33,7 @@ with dead as (
     set state = case when l.cancel_requested_at is not null then 'cancelled'
                      when l.attempt >= l.max_attempts or l.deaths >= $6 then 'discarded' else 'available' end,
         finished_at = case when l.cancel_requested_at is not null or l.attempt >= l.max_attempts or l.deaths >= $6 then now() end,
-        deaths = l.deaths, worker = null, sent_at = null, run_at = now()
+        max_attempts = l.max_attempts, deaths = l.deaths, worker = null, sent_at = null, run_at = now()
     from lost l
     where j.id = l.id
     returning j.id
