@@ -49,6 +49,8 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         webhooks::create,
         webhooks::list,
         webhooks::delete,
+        webhooks::rotate_secret,
+        webhooks::enable,
         webhooks::deliveries,
         webhooks::replay,
         stream::follow,
