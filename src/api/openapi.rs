@@ -79,6 +79,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
             refusals::EmailTaken,
             refusals::AlreadyFavorited,
             refusals::TooManyWebhooks,
+            refusals::RotatedTooOften,
             refusals::WebhookDisabled,
             refusals::BodyTooLarge,
             refusals::NotJson,
