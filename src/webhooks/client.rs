@@ -174,6 +174,8 @@ mod tests {
                 let mut seen = [0; 4096];
                 let _ = stream.read(&mut seen).await;
                 let _ = stream.write_all(answer.as_bytes()).await;
+                // Open until the other side has had enough.
+                let _ = stream.read(&mut seen).await;
             }
         });
         Ok((at, connections))
