@@ -13,7 +13,7 @@ use actors::kit::{postgres, redis};
 use actors::supervision::{ledger, watchdog};
 use actors::webhooks;
 
-use crate::webhooks::Client;
+use crate::webhooks::{Allowed, Authorities, Client};
 
 /// How often the watchdog looks at the actors.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -37,8 +37,10 @@ pub struct Config {
     pub job_workers: usize,
     /// Whether faults may be injected.
     pub chaos_enabled: bool,
-    /// Whether webhooks may be sent to addresses that are not public.
-    pub webhooks_allow_private: bool,
+    /// Which addresses webhooks may be sent to.
+    pub webhooks_allowed: Allowed,
+    /// Whose certificates webhooks are trusted by, besides the system's authorities.
+    pub webhooks_authorities: Authorities,
     /// What this process is called in the ledger.
     pub node: String,
     /// Every limit.
@@ -82,6 +84,8 @@ pub struct Limits {
     pub webhook_backoff: Duration,
     /// That bound never exceeds this.
     pub webhook_backoff_cap: Duration,
+    /// How long deliveries to webhooks are kept that are over.
+    pub webhook_deliveries_keep: Duration,
     /// How long an access token is valid.
     pub access_lifetime: Duration,
     /// How long a session lasts at most.
@@ -150,7 +154,8 @@ impl Config {
         let http_addr = table.address("HTTP_ADDR", "127.0.0.1:8000");
         let job_workers = table.count("JOB_WORKERS", 8);
         let chaos_enabled = table.switch("CHAOS_ENABLED", false);
-        let webhooks_allow_private = table.switch("WEBHOOKS_ALLOW_PRIVATE", false);
+        let webhooks_allowed = table.parsed("WEBHOOKS_ALLOW_PRIVATE", Allowed::parse);
+        let webhooks_authorities = table.parsed("WEBHOOKS_CA_FILE", Authorities::read);
         let limits = table.limits(cores);
         let node = table.text("NODE_NAME").unwrap_or_else(node_name);
         match (http_addr, admin_addr, postgres, redis, jwt_secret) {
@@ -166,7 +171,8 @@ impl Config {
                     jwt_secret,
                     job_workers,
                     chaos_enabled,
-                    webhooks_allow_private,
+                    webhooks_allowed,
+                    webhooks_authorities,
                     node,
                     limits,
                 })
@@ -200,9 +206,10 @@ impl Config {
                 hold: limits.hold,
             },
             webhooks: webhooks::Settings {
-                post: Arc::new(Client::new(self.webhooks_allow_private)),
+                post: Arc::new(Client::new(self.webhooks_allowed.clone(), self.webhooks_authorities.clone())),
                 backoff: Backoff { base: limits.webhook_backoff, cap: limits.webhook_backoff_cap },
                 at_once: limits.webhooks_at_once,
+                keep: limits.webhook_deliveries_keep,
             },
             jobs: with_jobs.then(|| crate::app::job_settings(self)),
             room: limits.mailbox,
@@ -247,6 +254,7 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             webhooks_at_once: u32::try_from(self.number("WEBHOOKS_AT_ONCE", 4, 1)).unwrap_or(u32::MAX),
             webhook_backoff: self.millis("WEBHOOK_BACKOFF_MS", 5000),
             webhook_backoff_cap: self.millis("WEBHOOK_BACKOFF_CAP_MS", 3_600_000),
+            webhook_deliveries_keep: self.seconds("WEBHOOK_DELIVERIES_KEEP_SECONDS", 30 * 24 * 3600),
             access_lifetime: self.seconds("ACCESS_TOKEN_SECONDS", 15 * 60),
             session_lifetime: self.seconds("SESSION_SECONDS", 30 * 24 * 3600),
             turn: Duration::from_millis(self.number("ACTOR_TURN_MS", 3000, 40)),
@@ -280,6 +288,13 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
                 None
             }
         }
+    }
+
+    fn parsed<T: Default>(&mut self, variable: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
+        self.text(variable).as_deref().map_or_else(|| Ok(T::default()), parse).unwrap_or_else(|problem| {
+            self.mistake(variable, problem);
+            T::default()
+        })
     }
 
     fn address(&mut self, variable: &'static str, default: &str) -> Option<SocketAddr> {
@@ -354,11 +369,12 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_reported_together_with_their_names() {
-        let Err(mistakes) = config(&[("HTTP_ADDR", "x"), ("JWT_SECRET", "short"), ("JOB_WORKERS", "0")]) else {
-            unreachable!()
-        };
+        let wrong = [("HTTP_ADDR", "x"), ("JWT_SECRET", "short"), ("JOB_WORKERS", "0")];
+        let of_webhooks = [("WEBHOOKS_ALLOW_PRIVATE", "10.0.0.1/8"), ("WEBHOOKS_CA_FILE", "/nowhere/at/all.pem")];
+        let Err(mistakes) = config(&[&wrong[..], &of_webhooks].concat()) else { unreachable!() };
         let names: Vec<_> = mistakes.iter().map(|mistake| mistake.variable).collect();
-        assert_eq!(names, ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "HTTP_ADDR", "JOB_WORKERS"]);
+        assert_eq!(names[..5], ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "HTTP_ADDR", "JOB_WORKERS"]);
+        assert_eq!(names[5..], ["WEBHOOKS_ALLOW_PRIVATE", "WEBHOOKS_CA_FILE"]);
         assert!(!format!("{mistakes:?}").contains("short"));
     }
 

@@ -171,6 +171,11 @@ impl From<webhooks::Refusal> for ApiError {
             webhooks::Refusal::TooMany => {
                 Self::new(StatusCode::CONFLICT, "too_many_webhooks", "You have as many webhooks as you may have")
             }
+            webhooks::Refusal::RotatedTooOften => Self::new(
+                StatusCode::CONFLICT,
+                "rotated_too_often",
+                "As many secrets before this one still sign as may",
+            ),
             webhooks::Refusal::Unfit(unfit) => Self::field("url", unfit.to_string()),
             webhooks::Refusal::Disabled => {
                 Self::new(StatusCode::CONFLICT, "webhook_disabled", "Its receiver wants no more messages")

@@ -68,6 +68,8 @@ pub fn public() -> Result<Router, matchit::InsertError> {
         observed "/api/notifications/{id}/read" => { POST: api::notifications::read }
         observed "/api/webhooks" => { GET: api::webhooks::list, POST: api::webhooks::create }
         observed "/api/webhooks/{id}" => { DELETE: api::webhooks::delete }
+        observed "/api/webhooks/{id}/secret" => { POST: api::webhooks::rotate_secret }
+        observed "/api/webhooks/{id}/enable" => { POST: api::webhooks::enable }
         observed "/api/webhooks/{id}/deliveries" => { GET: api::webhooks::deliveries }
         observed "/api/webhooks/{id}/deliveries/{delivery}/replay" => { POST: api::webhooks::replay }
         quiet "/api/health" => { GET: api::health::health }

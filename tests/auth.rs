@@ -277,6 +277,8 @@ async fn without_a_token_there_is_nothing_to_see() {
         ("GET", "/api/webhooks"),
         ("POST", "/api/webhooks"),
         ("DELETE", "/api/webhooks/1"),
+        ("POST", "/api/webhooks/1/secret"),
+        ("POST", "/api/webhooks/1/enable"),
         ("GET", "/api/webhooks/1/deliveries"),
         ("POST", "/api/webhooks/1/deliveries/1/replay"),
     ] {

@@ -6,7 +6,7 @@ mod support;
 use serde_json::{Value, json};
 use support::hooks::{QUICK, ann_and_bob, hook, settled};
 use support::otlp::Receiver;
-use support::{Hooks, Service, Stage, User, at_once};
+use support::{Hooks, Service, Stage, User, at_once, eventually};
 
 /// Addresses of the machine itself and of networks around it, in every spelling, and what is no URL to post to.
 const NOWHERE: &str = "
@@ -78,12 +78,16 @@ async fn webhooks_are_seen_and_changed_only_by_their_owner_who_may_have_ten() {
     ann.client.delete(&path).await.refused(404, "not_found");
     ann.client.get(&format!("{path}/deliveries")).await.refused(404, "not_found");
     ann.client.ask(&replay).await.refused(404, "not_found");
+    ann.client.ask(&format!("{path}/secret")).await.refused(404, "not_found");
+    ann.client.ask(&format!("{path}/enable")).await.refused(404, "not_found");
     let of_ann = hook(&ann, &hooks.url, None).await;
     let through_hers = format!("/api/webhooks/{}/deliveries/{}/replay", of_ann["id"], delivery["id"]);
     ann.client.ask(&through_hers).await.refused(404, "not_found");
     for unknown in ["0", "-1", "x", "4711", "99999999999999999999"] {
         bob.client.delete(&format!("/api/webhooks/{unknown}")).await.refused(404, "not_found");
         bob.client.get(&format!("/api/webhooks/{unknown}/deliveries")).await.refused(404, "not_found");
+        bob.client.ask(&format!("/api/webhooks/{unknown}/secret")).await.refused(404, "not_found");
+        bob.client.ask(&format!("/api/webhooks/{unknown}/enable")).await.refused(404, "not_found");
         bob.client.ask(&format!("{path}/deliveries/{unknown}/replay")).await.refused(404, "not_found");
     }
     let made = at_once(20, |_| {
@@ -122,6 +126,63 @@ async fn deliveries_are_paged_newest_first() {
     }
     assert_eq!(seen.len(), 5);
     assert!(seen.is_sorted_by(|one, other| one > other), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_signs_as_well_for_a_day() {
+    let (stage, hooks) = (Stage::new().await, Hooks::start().await);
+    let service = Service::start(&stage, &QUICK).await;
+    let (ann, bob) = ann_and_bob(&stage, &service).await;
+    let hook = hook(&bob, &hooks.url, None).await;
+    let path = format!("/api/webhooks/{}/secret", hook["id"]);
+    let rotated = bob.client.ask(&path).await.expect(200);
+    let secret = |answer: &Value| answer["secret"].as_str().unwrap().to_owned();
+    let (first, second) = (secret(&hook), secret(&rotated));
+    assert_ne!(first, second);
+    let day = "select extract(epoch from $1::text::timestamptz - now())::bigint";
+    let left: i64 = stage.query(day, &[&rotated["previous_until"].as_str().unwrap()]).await[0].get(0);
+    assert!((86_300..=86_400).contains(&left), "{rotated}");
+    ann.publish("News").await;
+    hooks.requests(1).await[0].is_signed_with_each(&[&second, &first]);
+
+    // Whoever lost the answer asks again, and nobody who was told before is left behind; up to a limit.
+    let (third, fourth) =
+        (secret(&bob.client.ask(&path).await.expect(200)), secret(&bob.client.ask(&path).await.expect(200)));
+    let refused = at_once(4, |_| {
+        let (client, path) = (bob.client.clone(), path.clone());
+        async move { client.ask(&path).await }
+    })
+    .await;
+    for answer in refused {
+        answer.refused(409, "rotated_too_often");
+    }
+    ann.publish("More news").await;
+    hooks.requests(2).await[1].is_signed_with_each(&[&fourth, &third, &second, &first]);
+
+    // Its day is over.
+    stage.execute("update webhook_retired_secrets set until = now()", &[]).await;
+    ann.publish("Latest news").await;
+    hooks.requests(3).await[2].is_signed_with(&fourth);
+    eventually("they are forgotten", async || {
+        (stage.number("select count(*) from webhook_retired_secrets").await == 0).then_some(())
+    })
+    .await;
+    bob.client.ask(&path).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_webhook_has_no_more_secrets_than_may_sign_however_many_ask_at_once() {
+    let (stage, hooks) = (Stage::new().await, Hooks::start().await);
+    let service = Service::run(&stage, &["serve", "--no-workers"], &QUICK).await;
+    let bob = service.client().register("bob").await;
+    let path = format!("/api/webhooks/{}/secret", hook(&bob, &hooks.url, None).await["id"]);
+    let asked = at_once(12, |_| {
+        let (client, path) = (bob.client.clone(), path.clone());
+        async move { client.ask(&path).await.status }
+    })
+    .await;
+    assert_eq!(asked.iter().filter(|status| **status == 200).count(), 3, "{asked:?}");
+    assert_eq!(stage.number("select count(distinct secret) from webhook_retired_secrets").await, 3);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod support;
 use serde_json::{Value, json};
 use support::hooks::{QUICK, ann_and_bob, deliveries, hook, settled, statuses};
 use support::otlp::Receiver;
-use support::{Hooks, Service, Stage, eventually};
+use support::{Hooks, PATIENCE, Service, Stage, eventually};
 
 #[tokio::test]
 async fn a_publication_reaches_a_followers_webhook_signed_and_in_its_trace() {
@@ -154,12 +154,7 @@ async fn a_delivery_that_is_under_way_is_not_replayed_however_many_ask() {
             tokio::spawn(async move { client.ask(&replay).await.status })
         })
         .collect();
-    eventually("all wait", async || {
-        let waiting = "select count(*) from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
-        (stage.number(waiting).await == 4).then_some(())
-    })
-    .await;
+    eventually("all wait", async || (stage.waiting_for_locks().await == 4).then_some(())).await;
     lock.rollback().await.unwrap();
     let mut answers = Vec::new();
     for asked in asking {
@@ -191,6 +186,145 @@ async fn a_receiver_that_is_gone_is_left_alone() {
     assert_eq!((hooks.received().len(), deliveries(&bob, &hook).await.len()), (1, 1));
     let replay = format!("/api/webhooks/{}/deliveries/{}/replay", hook["id"], gone["id"]);
     bob.client.ask(&replay).await.refused(409, "webhook_disabled");
+
+    // Until its owner says otherwise.
+    let enable = format!("/api/webhooks/{}/enable", hook["id"]);
+    for _ in 0..2 {
+        let enabled = bob.client.ask(&enable).await.expect(200);
+        assert_eq!((&enabled["id"], &enabled["enabled"]), (&hook["id"], &json!(true)));
+    }
+    ann.publish("Latest news").await;
+    assert_eq!(hooks.requests(2).await[1].json()["data"]["article"]["title"], "Latest news");
+    bob.client.ask(&replay).await.expect(202);
+    assert_eq!(hooks.requests(3).await[2].header("webhook-id"), hooks.received()[0].header("webhook-id"));
+}
+
+#[tokio::test]
+async fn a_webhook_that_was_enabled_is_not_disabled_by_what_was_not_sent_before() {
+    let (stage, hooks) = (Stage::new().await, Hooks::start().await);
+    let api = Service::run(&stage, &["serve", "--no-workers"], &QUICK).await;
+    let worker = Service::run(&stage, &["work"], &QUICK).await;
+    let (ann, bob) = ann_and_bob(&stage, &api).await;
+    let hook = hook(&bob, &hooks.url, None).await;
+    ann.publish("News").await;
+    let delivery = settled(&bob, &hook, "delivered").await;
+    worker.stop().await;
+    bob.client.ask(&format!("/api/webhooks/{}/deliveries/{}/replay", hook["id"], delivery["id"])).await.expect(202);
+    stage.execute("update webhooks set disabled_at = now()", &[]).await;
+    // It can be read, but what became of it cannot be written.
+    let locker = stage.another_client().await;
+    locker.batch_execute("begin; lock table webhook_deliveries in share mode").await.unwrap();
+    let _worker = Service::run(&stage, &["work"], &QUICK).await;
+    eventually("what saw it disabled is about to say so", async || {
+        (stage.waiting_for_locks().await == 1).then_some(())
+    })
+    .await;
+    bob.client.ask(&format!("/api/webhooks/{}/enable", hook["id"])).await.expect(200);
+    locker.batch_execute("rollback").await.unwrap();
+    settled(&bob, &hook, "gone").await;
+    let listed = bob.client.get("/api/webhooks").await.expect(200);
+    assert_eq!((&listed["webhooks"][0]["enabled"], hooks.received().len()), (&json!(true), 1));
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_when_to_come_again_is_left_alone_until_then() {
+    const ASKED: [(u16, Option<&str>, f64); 7] = [
+        (429, Some("120"), 120.0),
+        (503, Some("120"), 120.0),
+        (503, Some("Fri, 31 Dec 9999 23:59:59 GMT"), 3600.0),
+        (429, Some("86400"), 3600.0),
+        (503, Some("soon"), 0.0),
+        (429, Some("Sun, 06 Nov 1994 08:49:37 GMT"), 0.0),
+        (503, None, 0.0),
+    ];
+    let stage = Stage::new().await;
+    let settings =
+        [("WEBHOOKS_ALLOW_PRIVATE", "127.0.0.1"), ("WEBHOOK_BACKOFF_MS", "20000"), ("WEBHOOKS_AT_ONCE", "8")];
+    let service = Service::start(&stage, &settings).await;
+    let (ann, bob) = ann_and_bob(&stage, &service).await;
+    let mut hooks = Vec::new();
+    for (status, asked, wait) in ASKED {
+        let receiver = Hooks::start().await;
+        match asked {
+            Some(value) => receiver.answer_with(status, "retry-after", value),
+            None => receiver.answer(&[status]),
+        }
+        hooks.push((hook(&bob, &receiver.url, None).await, receiver, (asked, wait)));
+    }
+    // A date, as receivers mostly write it.
+    let (date, receiver) = (std::time::SystemTime::now() + std::time::Duration::from_secs(600), Hooks::start().await);
+    receiver.answer_with(503, "retry-after", httpdate::fmt_http_date(date));
+    hooks.push((hook(&bob, &receiver.url, None).await, receiver, (Some("a date"), 0.0)));
+    ann.publish("News").await;
+    for (hook, receiver, (asked, wait)) in &hooks {
+        receiver.requests(1).await;
+        let next =
+            "select extract(epoch from j.run_at - a.at)::float8 as wait, extract(epoch from j.run_at)::float8 as at
+                    from webhook_deliveries d
+                    join jobs j on j.id = d.job_id and j.attempt = 1 and j.state <> 'running'
+                    join webhook_attempts a on a.delivery_id = d.id
+                    where d.webhook_id = $1";
+        let row = eventually("it is put off, or was taken meanwhile", async || {
+            let id = hook["id"].as_i64().unwrap();
+            stage.query(next, &[&id]).await.into_iter().next()
+        })
+        .await;
+        // On top of what was asked there is our own draw, and what a busy machine took to write it down.
+        let (waits, slack) = (row.get::<_, f64>("wait"), 20.0 + PATIENCE.as_secs_f64());
+        if *asked == Some("a date") {
+            let late = row.get::<_, f64>("at") - date.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+            assert!((-1.0..=slack).contains(&late), "{late} s after the date");
+        } else {
+            assert!((*wait..=wait + slack).contains(&waits), "asked for {asked:?}, it waits for {waits} s");
+        }
+    }
+}
+
+#[tokio::test]
+async fn deliveries_that_are_over_are_forgotten_in_their_time_and_a_few_at_once() {
+    let (stage, hooks) = (Stage::new().await, Hooks::start().await);
+    let service = Service::start(&stage, &[&QUICK[..], &[("WEBHOOK_DELIVERIES_KEEP_SECONDS", "1000")]].concat()).await;
+    let (ann, bob) = ann_and_bob(&stage, &service).await;
+    let hook = hook(&bob, &hooks.url, None).await;
+    for title in ["old", "new", "late", "open", "lapsed"] {
+        ann.publish(title).await;
+    }
+    stage.jobs_done().await;
+    let titles = "select facts -> 'article' ->> 'title' as title from webhook_deliveries order by title";
+    let known = async || stage.query(titles, &[]).await.iter().map(|row| row.get("title")).collect::<Vec<String>>();
+    assert_eq!(known().await, ["lapsed", "late", "new", "old", "open"]);
+    // Forgetting is noted: how much at once.
+    let note = "create table forgotten (count bigint);
+                create function note() returns trigger language plpgsql as $$ begin
+                    insert into forgotten select count(*) from gone having count(*) > 0; return null; end $$;
+                create trigger note after delete on webhook_deliveries
+                    referencing old table as gone for each statement execute function note();";
+    stage.another_client().await.batch_execute(note).await.unwrap();
+    let age = "update webhook_deliveries d set created_at = now() - interval '3000 s',
+                      finished_at = case when title in ('open', 'lapsed') then null
+                                         when title = 'late' then now() else now() - interval '2000 s' end,
+                      state = case when title in ('open', 'lapsed') then 'pending' else state end
+               from (select id, facts -> 'article' ->> 'title' as title from webhook_deliveries) t
+               where t.id = d.id and title <> 'new'";
+    let hold = "update jobs set state = 'scheduled', run_at = now() + interval '1 day', finished_at = null
+                where id = (select job_id from webhook_deliveries where facts -> 'article' ->> 'title' = 'open')";
+    let many = "insert into webhook_deliveries (webhook_id, notification_id, kind, facts, state, job_id, created_at, finished_at)
+                select webhook_id, notification_id, kind, '{}', 'failed', job_id, now() - interval '2000 s', now() - interval '1500 s'
+                from webhook_deliveries, generate_series(1, 2500) where facts -> 'article' ->> 'title' = 'old'";
+    stage.execute(hold, &[]).await;
+    stage.execute(many, &[]).await;
+    stage.execute(age, &[]).await;
+    // What stays is as old as what goes.
+    eventually("what is over is forgotten", async || (known_count(&stage).await == 3).then_some(())).await;
+    assert_eq!(known().await, ["late", "new", "open"]);
+    assert_eq!(stage.number("select sum(count)::bigint from forgotten").await, 2502);
+    assert!(stage.number("select max(count) from forgotten").await <= 1000);
+    assert_eq!(stage.number("select count(*) from webhook_attempts").await, 3);
+    assert_eq!(deliveries(&bob, &hook).await.len(), 3);
+}
+
+async fn known_count(stage: &Stage) -> i64 {
+    stage.number("select count(*) from webhook_deliveries").await
 }
 
 #[tokio::test]

@@ -70,7 +70,10 @@ refusals! {
     EmailTaken: "Somebody has registered this address." => [auth::Refusal::EmailTaken.into()];
     AlreadyFavorited: "One has favorited it before." => [favorites::Refusal::AlreadyFavorited.into()];
     TooManyWebhooks: "One has as many as anybody may have." => [webhooks::Refusal::TooMany.into()];
-    WebhookDisabled: "Nothing is sent to it any more." => [webhooks::Refusal::Disabled.into()];
+    RotatedTooOften: "Three secrets before this one still sign: until the first of them has had its day." => [
+        webhooks::Refusal::RotatedTooOften.into(),
+    ];
+    WebhookDisabled: "Nothing is sent to it any more, unless it is enabled." => [webhooks::Refusal::Disabled.into()];
     BodyTooLarge: "The body is larger than 1 MiB." => [
         status(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 1048576 bytes"),
     ];

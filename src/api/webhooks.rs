@@ -1,7 +1,8 @@
 //! Webhooks: where else people are told, and what became of it.
 
 use actors::notifications::Kind;
-use actors::webhooks::message::{CreateWebhook, DeleteWebhook, ListDeliveries, ListWebhooks, ReplayDelivery};
+use actors::webhooks::message::{CreateWebhook, DeleteWebhook, EnableWebhook, ListDeliveries, ListWebhooks};
+use actors::webhooks::message::{ReplayDelivery, RotateSecret};
 use actors::webhooks::{Attempt, Delivery, Webhook};
 use hyper::StatusCode;
 use serde::Serialize;
@@ -9,7 +10,8 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::notifications::NotificationKind;
 use super::refusals::{
-    BadQuery, BodyRefusals, DeliveryNotFound, Failures, TooManyWebhooks, Unauthorized, WebhookDisabled, WebhookNotFound,
+    BadQuery, BodyRefusals, DeliveryNotFound, Failures, RotatedTooOften, TooManyWebhooks, Unauthorized,
+    WebhookDisabled, WebhookNotFound,
 };
 use crate::error::ApiError;
 use crate::query::encode_cursor;
@@ -44,7 +46,7 @@ pub struct WebhookBody {
     /// What it is told of.
     #[schema(value_type = Vec<NotificationKind>)]
     pub kinds: Vec<&'static str>,
-    /// Whether anything is sent. Not any more once its receiver has answered 410.
+    /// Whether anything is sent. Not any more once its receiver has answered 410, until it is enabled.
     pub enabled: bool,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
@@ -61,6 +63,18 @@ pub struct CreatedWebhook {
     /// What its messages are signed with. It is in no other answer.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     pub secret: String,
+}
+
+/// A secret that took the place of another one.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct RotatedSecret {
+    /// What messages are signed with from now on. It is in no other answer.
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    pub secret: String,
+    /// Until when they are signed with the one before as well.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub previous_until: OffsetDateTime,
 }
 
 /// All of somebody's webhooks.
@@ -187,7 +201,9 @@ impl From<Delivery> for DeliveryBody {
 ///
 /// Each is POSTed as `{"type": "notification.<kind>", "timestamp": …, "data": <the notification>}`, signed with the
 /// secret of this answer by the Standard Webhooks specification. A message may come more than once, with the same
-/// `webhook-id`; it is sent up to eight times until the receiver answers 2xx. 410 disables the webhook.
+/// `webhook-id`; it is sent up to eight times until the receiver answers 2xx within fifteen seconds, after waits that
+/// grow; `Retry-After` is heeded up to an hour. Redirects are failures, but for 307 and 308, of which three are
+/// followed. 410 disables the webhook.
 #[utoipa::path(
     post, path = "/api/webhooks", operation_id = "create_webhook", tag = "webhooks",
     security(("bearer" = [])),
@@ -252,7 +268,54 @@ pub async fn delete(request: Request) -> Result<Response, ApiError> {
     Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
+/// Give a webhook another secret.
+///
+/// For a day, messages are signed with the one before as well: `webhook-signature` holds both signatures, the new one
+/// first, with a space between them, so that the receiver can change its secret without losing a message.
+#[utoipa::path(
+    post, path = "/api/webhooks/{id}/secret", operation_id = "rotate_secret", tag = "webhooks",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "Which.", minimum = 1, example = 1)),
+    responses(
+        (status = 200, description = "The new secret.", body = RotatedSecret),
+        (status = 401, response = Unauthorized),
+        (status = 404, response = WebhookNotFound),
+        (status = 409, response = RotatedTooOften),
+        Failures,
+    )
+)]
+pub async fn rotate_secret(request: Request) -> Result<Response, ApiError> {
+    let user = request.viewer().await?.user;
+    let rotate = RotateSecret { user, webhook: request.id(NO_WEBHOOK)? };
+    let rotated = request.app.system.webhooks.rotate_secret(&request.caller, rotate).await?;
+    let previous_until = rotated.previous_until.to_offset(UtcOffset::UTC);
+    response::ok(&RotatedSecret { secret: rotated.secret.shown(), previous_until })
+}
+
+/// Have messages sent again to a webhook whose receiver had answered 410.
+///
+/// What would have been sent meanwhile is not; deliveries that ended with the 410 can be replayed.
+#[utoipa::path(
+    post, path = "/api/webhooks/{id}/enable", operation_id = "enable_webhook", tag = "webhooks",
+    security(("bearer" = [])),
+    params(("id" = i64, Path, description = "Which.", minimum = 1, example = 1)),
+    responses(
+        (status = 200, description = "The webhook; it is enabled, and may have been before.", body = WebhookBody),
+        (status = 401, response = Unauthorized),
+        (status = 404, response = WebhookNotFound),
+        Failures,
+    )
+)]
+pub async fn enable(request: Request) -> Result<Response, ApiError> {
+    let user = request.viewer().await?.user;
+    let enable = EnableWebhook { user, webhook: request.id(NO_WEBHOOK)? };
+    let webhook = request.app.system.webhooks.enable(&request.caller, enable).await?;
+    response::ok(&WebhookBody::from(webhook))
+}
+
 /// List a webhook's deliveries, newest first.
+///
+/// They are forgotten a month after they have come to their end, unless operators set another time.
 #[utoipa::path(
     get, path = "/api/webhooks/{id}/deliveries", operation_id = "list_deliveries", tag = "webhooks",
     security(("bearer" = [])),

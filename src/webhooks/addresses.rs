@@ -1,15 +1,17 @@
 //! Which addresses a webhook may be sent to: those that are everybody's. What the registries of special-purpose
 //! addresses (IANA, RFC 6890) list is refused: loopback, private, shared, link-local, documentation, benchmarks,
-//! multicast, reserved, and IPv6 addresses that only wrap an IPv4 one.
+//! multicast, reserved, and IPv6 addresses that only wrap an IPv4 one; and what is public by its number only.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Networks that are no part of the public IPv4 internet, and the lengths of their prefixes.
-const SPECIAL_V4: [(Ipv4Addr, u32); 16] = [
+const SPECIAL_V4: [(Ipv4Addr, u32); 18] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
+    // Azure's own services, to its machines: the only metadata of a cloud that is not in a network of these.
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
     (Ipv4Addr::new(169, 254, 0, 0), 16),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(192, 0, 0, 0), 24),
@@ -18,6 +20,7 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::new(192, 52, 193, 0), 24),
     (Ipv4Addr::new(192, 88, 99, 0), 24),
     (Ipv4Addr::new(192, 168, 0, 0), 16),
+    (Ipv4Addr::new(192, 175, 48, 0), 24),
     (Ipv4Addr::new(198, 18, 0, 0), 15),
     (Ipv4Addr::new(198, 51, 100, 0), 24),
     (Ipv4Addr::new(203, 0, 113, 0), 24),
@@ -57,12 +60,14 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let is_within =
-        |(network, length): &(Ipv4Addr, u32)| (address.to_bits() ^ network.to_bits()).leading_zeros() >= *length;
-    !SPECIAL_V4.iter().any(is_within)
+    !SPECIAL_V4.iter().any(|network| is_within_v4(address, *network))
 }
 
-fn is_within_v6(address: Ipv6Addr, (network, length): (Ipv6Addr, u32)) -> bool {
+pub(super) fn is_within_v4(address: Ipv4Addr, (network, length): (Ipv4Addr, u32)) -> bool {
+    (address.to_bits() ^ network.to_bits()).leading_zeros() >= length
+}
+
+pub(super) fn is_within_v6(address: Ipv6Addr, (network, length): (Ipv6Addr, u32)) -> bool {
     (address.to_bits() ^ network.to_bits()).leading_zeros() >= length
 }
 
@@ -82,9 +87,11 @@ mod tests {
             "10.0.0.1",
             "10.255.255.255",
             "100.64.0.1",
+            "100.100.100.200",
             "100.127.255.255",
             "127.0.0.1",
             "127.255.0.1",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
@@ -92,6 +99,7 @@ mod tests {
             "192.0.2.1",
             "192.88.99.1",
             "192.168.1.1",
+            "192.175.48.6",
             "198.18.0.1",
             "198.19.255.255",
             "198.51.100.1",
@@ -106,16 +114,20 @@ mod tests {
             "::ffff:8.8.8.8",
             "::8.8.8.8",
             "64:ff9b::10.0.0.1",
+            "64:ff9b::a9fe:a9fe",
             "64:ff9b:1::1",
             "100::1",
             "2001::1",
             "2001:db8::1",
             "2002:7f00:1::",
+            "2002:808:808::1",
             "3fff::1",
             "5f00::1",
             "fc00::1",
             "fd00:ec2::254",
+            "fd20:ce::254",
             "fe80::1",
+            "fe80::a9fe:a9fe",
             "fec0::1",
             "ff02::1",
         ] {
@@ -132,6 +144,7 @@ mod tests {
             "11.0.0.1",
             "100.63.255.255",
             "100.128.0.1",
+            "168.63.129.17",
             "172.15.255.255",
             "172.32.0.1",
             "192.167.255.255",

@@ -1,13 +1,13 @@
 //! What sends messages to webhooks: hop by hop, each looked at before it is taken, each with a span of its own.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use actors::kit::Scope;
 use actors::kit::trace::Span;
-use actors::webhooks::{Letter, Post, Undelivered, Unfit};
+use actors::webhooks::{Answered, Letter, Post, Undelivered, Unfit};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::Full;
@@ -17,9 +17,10 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind};
 use tokio_rustls::TlsConnector;
 
-use super::addresses::is_public;
+use super::allowed::Allowed;
 use super::connection::{self, Reply};
 use super::target::Target;
+use super::tls::Authorities;
 
 /// Who says so.
 const AGENT: &str = concat!("callboard/", env!("CARGO_PKG_VERSION"));
@@ -28,10 +29,12 @@ const REDIRECTS: i64 = 3;
 
 /// Sends messages over HTTP/1.1. Cheap: it holds no connections.
 pub struct Client {
-    /// Whether messages may be sent to an address.
-    allows: fn(IpAddr) -> bool,
+    /// Where messages may be sent.
+    allowed: Allowed,
+    /// What TLS trusts besides the system's authorities.
+    authorities: Authorities,
     /// Made when it is first needed, since the system's certificates take a while to read.
-    tls: OnceLock<Result<TlsConnector, Undelivered>>,
+    connector: OnceLock<Result<TlsConnector, Undelivered>>,
 }
 
 impl fmt::Debug for Client {
@@ -41,35 +44,31 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// One that sends to public addresses, or, where `allow_private`, to all.
-    pub fn new(allow_private: bool) -> Self {
-        Self::that_allows(if allow_private { |_| true } else { is_public })
-    }
-
-    fn that_allows(allows: fn(IpAddr) -> bool) -> Self {
-        Self { allows, tls: OnceLock::new() }
+    /// One that sends to addresses that are `allowed` and trusts these authorities besides the system's.
+    pub fn new(allowed: Allowed, authorities: Authorities) -> Self {
+        Self { allowed, authorities, connector: OnceLock::new() }
     }
 
     /// Whether every address that the host has now may be sent to.
     async fn look(&self, target: &Target) -> Result<(), Unfit> {
         let addresses = target.addresses().await?;
-        if addresses.iter().all(|address| (self.allows)(address.ip())) { Ok(()) } else { Err(Unfit::Private) }
+        if addresses.iter().all(|address| self.allowed.allows(address.ip())) { Ok(()) } else { Err(Unfit::Private) }
     }
 
     /// The addresses of the host that may be sent to: these are connected to, and not looked up again.
-    async fn allowed(&self, target: &Target) -> Result<Vec<SocketAddr>, Undelivered> {
+    async fn look_up(&self, target: &Target) -> Result<Vec<SocketAddr>, Undelivered> {
         let mut addresses = target.addresses().await.map_err(|_| Undelivered("the host cannot be found".into()))?;
-        addresses.retain(|address| (self.allows)(address.ip()));
+        addresses.retain(|address| self.allowed.allows(address.ip()));
         if addresses.is_empty() { Err(Undelivered("the address is not a public one".into())) } else { Ok(addresses) }
     }
 
-    async fn send(&self, letter: Letter<'_>, scope: &Scope) -> Result<u16, Undelivered> {
+    async fn send(&self, letter: Letter<'_>, scope: &Scope) -> Result<Answered, Undelivered> {
         let mut target = Target::parse(letter.url).map_err(|unfit| Undelivered(format!("the URL {unfit}").into()))?;
         for hop in 0..=REDIRECTS {
             let span = scope.client(|| describe(&target, hop));
             let reply = self.hop(&target, &letter, &span).await;
             match &reply {
-                Ok(Reply { status, .. }) => {
+                Ok(Reply { answered: Answered { status, .. }, .. }) => {
                     span.trace().set(|| [KeyValue::new("http.response.status_code", i64::from(*status))]);
                     if *status >= 400 {
                         span.fail(status.to_string(), String::new);
@@ -77,20 +76,25 @@ impl Client {
                 }
                 Err(undelivered) => span.fail("undelivered", || undelivered.to_string()),
             }
+            // Its owner knows the URL, and has to be told that this is not about that.
+            let reply = reply.map_err(|undelivered| match hop {
+                0 => undelivered,
+                _ => Undelivered(format!("after a redirect: {undelivered}").into()),
+            });
             match reply? {
                 // Only these have the same request made elsewhere; what others mean is a GET.
-                Reply { status: 307 | 308, location: Some(location) } => {
+                Reply { answered: Answered { status: 307 | 308, .. }, location: Some(location) } => {
                     let next = target.redirected(&location);
                     target = next.map_err(|_| Undelivered("redirected to where nothing is sent".into()))?;
                 }
-                Reply { status, .. } => return Ok(status),
+                Reply { answered, .. } => return Ok(answered),
             }
         }
         Err(Undelivered("redirected too often".into()))
     }
 
     async fn hop(&self, target: &Target, letter: &Letter<'_>, span: &Span) -> Result<Reply, Undelivered> {
-        let addresses = self.allowed(target).await?;
+        let addresses = self.look_up(target).await?;
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(target.path_and_query())
@@ -106,8 +110,8 @@ impl Client {
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(letter.body.as_bytes())));
         let request = request.map_err(|_| Undelivered("no request can be made of the URL".into()))?;
-        let tls = || self.tls.get_or_init(connection::tls).clone();
-        connection::exchange(target, &addresses, tls, request).await
+        let connector = || self.connector.get_or_init(|| self.authorities.connector()).clone();
+        connection::exchange(target, &addresses, connector, request).await
     }
 }
 
@@ -133,7 +137,7 @@ impl Post for Client {
         })
     }
 
-    fn post<'a>(&'a self, letter: Letter<'a>, scope: &'a Scope) -> BoxFuture<'a, Result<u16, Undelivered>> {
+    fn post<'a>(&'a self, letter: Letter<'a>, scope: &'a Scope) -> BoxFuture<'a, Result<Answered, Undelivered>> {
         Box::pin(async move {
             let sending = tokio::time::timeout_at(scope.deadline.into(), self.send(letter, scope)).await;
             sending.unwrap_or_else(|_| Err(Undelivered("no answer in time".into())))
@@ -143,7 +147,6 @@ impl Post for Client {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
@@ -155,8 +158,8 @@ mod tests {
     use super::*;
 
     /// Allows one loopback address and takes every other one for private.
-    fn only_first(address: IpAddr) -> bool {
-        address == IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1))
+    fn only_first() -> Client {
+        Client::new(Allowed::parse("127.0.0.1").unwrap_or_default(), Authorities::default())
     }
 
     /// Answers every request with these bytes, and counts connections.
@@ -171,6 +174,8 @@ mod tests {
                 let mut seen = [0; 4096];
                 let _ = stream.read(&mut seen).await;
                 let _ = stream.write_all(answer.as_bytes()).await;
+                // Open until the other side has had enough.
+                let _ = stream.read(&mut seen).await;
             }
         });
         Ok((at, connections))
@@ -179,7 +184,7 @@ mod tests {
     async fn post(client: &Client, url: &str) -> Result<u16, Undelivered> {
         let headers = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| (name, "x".to_owned()));
         let scope = Scope::new(Trace::default(), Instant::now() + Duration::from_secs(5));
-        client.post(Letter { url, headers, body: "{}" }, &scope).await
+        client.post(Letter { url, headers, body: "{}" }, &scope).await.map(|answered| answered.status)
     }
 
     fn redirect(status: u16, to: &str) -> String {
@@ -188,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_is_followed_to_addresses_that_are_allowed_and_to_no_other() -> std::io::Result<()> {
-        let client = Client::that_allows(only_first);
+        let client = only_first();
         let done = "HTTP/1.1 204 Done\r\n\r\n".to_owned();
         let (open, _) = receiver("127.0.0.1", done.clone()).await?;
         let (private, connections) = receiver("127.0.0.2", done).await?;
@@ -198,7 +203,7 @@ mod tests {
             assert_eq!(post(&client, &format!("http://{to_open}/")).await, Ok(204));
             let (to_private, _) = receiver("127.0.0.1", redirect(status, &format!("http://{private}/"))).await?;
             let refused = post(&client, &format!("http://{to_private}/")).await;
-            assert_eq!(refused, Err(Undelivered("the address is not a public one".into())));
+            assert_eq!(refused, Err(Undelivered("after a redirect: the address is not a public one".into())));
         }
         assert_eq!(connections.load(Ordering::Relaxed), 0);
         Ok(())
@@ -206,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn redirects_that_mean_another_request_or_never_end_are_failures() -> std::io::Result<()> {
-        let client = Client::that_allows(only_first);
+        let client = only_first();
         for status in [301, 302, 303] {
             let (elsewhere, _) = receiver("127.0.0.1", redirect(status, "/there")).await?;
             assert_eq!(post(&client, &format!("http://{elsewhere}/")).await, Ok(status));
@@ -219,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_receiver_that_never_ends_takes_no_longer_than_the_deadline() -> std::io::Result<()> {
-        let client = Client::that_allows(only_first);
+        let client = only_first();
         let silent = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", silent.local_addr()?);
         let scope = Scope::new(Trace::default(), Instant::now() + Duration::from_millis(200));
@@ -231,12 +236,14 @@ mod tests {
         let endless = format!("HTTP/1.1 200 Yes\r\ncontent-length: 9999999999\r\n\r\n{}", "x".repeat(200_000));
         let (endless, _) = receiver("127.0.0.1", endless).await?;
         assert_eq!(post(&client, &format!("http://{endless}/")).await, Ok(200));
+        let (stuck, _) = receiver("127.0.0.1", "HTTP/1.1 200 Yes\r\ncontent-length: 9\r\n\r\nx".to_owned()).await?;
+        assert_eq!(post(&client, &format!("http://{stuck}/")).await, Ok(200));
         Ok(())
     }
 
     #[tokio::test]
     async fn what_is_not_allowed_is_not_connected_to_by_name_or_by_address() -> std::io::Result<()> {
-        let client = Client::new(false);
+        let client = Client::new(Allowed::Public, Authorities::default());
         let (loopback, connections) = receiver("127.0.0.1", "HTTP/1.1 204 Done\r\n\r\n".to_owned()).await?;
         let port = loopback.port();
         for host in ["127.0.0.1", "localhost", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"] {

@@ -1,25 +1,24 @@
 //! One connection for one request. Nothing is kept for the next one: an address is looked at each time.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use actors::webhooks::Undelivered;
+use actors::webhooks::{Answered, Undelivered};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use hyper::header::{HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::target::Target;
+use super::{retry_after, tls};
 
 /// What connecting may take, TLS included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
@@ -29,48 +28,30 @@ const ADDRESSES: u32 = 2;
 const HEAD: usize = 64 * 1024;
 /// As much of an answer's body is read, and thrown away.
 const BODY: usize = 64 * 1024;
+/// As long as that is waited for.
+const BODY_WITHIN: Duration = Duration::from_secs(1);
 
 /// An answer, as far as anybody looks at it.
 pub(super) struct Reply {
-    pub(super) status: u16,
+    pub(super) answered: Answered,
     /// Where it says to go instead.
     pub(super) location: Option<String>,
-}
-
-/// What TLS trusts: the certificate authorities of the system.
-///
-/// # Errors
-/// When the system has none.
-pub(super) fn tls() -> Result<TlsConnector, Undelivered> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        tracing::warn!("the system has no certificate authorities: no webhook can be sent over TLS");
-        return Err(Undelivered("no certificate authorities are known here".into()));
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|_| Undelivered("TLS cannot be set up here".into()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// Sends a request to one of these addresses and nowhere else.
 pub(super) async fn exchange(
     target: &Target,
     addresses: &[SocketAddr],
-    tls: impl FnOnce() -> Result<TlsConnector, Undelivered>,
+    connector: impl FnOnce() -> Result<TlsConnector, Undelivered>,
     request: Request<Full<Bytes>>,
 ) -> Result<Reply, Undelivered> {
-    let tls = if target.is_tls() { Some(tls()?) } else { None };
+    let connector = if target.is_tls() { Some(connector()?) } else { None };
     let connecting = async {
         let stream = connect(addresses).await?;
-        let Some(tls) = tls else { return Ok((Some(stream), None)) };
+        let Some(connector) = connector else { return Ok((Some(stream), None)) };
         let name = ServerName::try_from(target.server_name()).map_err(|_| Undelivered("no such host".into()))?;
-        let encrypted = tls.connect(name, stream).await;
-        let encrypted = encrypted.map_err(|error| Undelivered(format!("TLS failed: {error}").into()))?;
-        Ok((None, Some(encrypted)))
+        let encrypted = connector.connect(name, stream).await;
+        Ok((None, Some(encrypted.map_err(|error| tls::refused(&error))?)))
     };
     let connected = tokio::time::timeout(CONNECT_WITHIN, connecting).await;
     match connected.map_err(|_| Undelivered("no connection in time".into()))?? {
@@ -104,12 +85,17 @@ async fn ask(
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
-    let location = response.headers().get(hyper::header::LOCATION);
-    let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let status = response.status().as_u16();
-    // The head has said it all; a body that breaks off changes nothing.
-    let _ = discard(response).await;
-    Ok(Reply { status, location })
+    let headers = response.headers();
+    let location = text(headers, LOCATION).map(str::to_owned);
+    let retry_after = text(headers, RETRY_AFTER).and_then(|value| retry_after::wait(value, SystemTime::now()));
+    let answered = Answered { status: response.status().as_u16(), retry_after };
+    // The head has said it all; a body that breaks off, or does not end, changes nothing.
+    let _ = tokio::time::timeout(BODY_WITHIN, discard(response)).await;
+    Ok(Reply { answered, location })
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// Reads what follows the head, so that the receiver is not cut off in the middle of it; not without end.

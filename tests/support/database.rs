@@ -97,6 +97,13 @@ impl Stage {
         client
     }
 
+    /// How many connections wait for a lock.
+    pub async fn waiting_for_locks(&self) -> i64 {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        self.number(waiting).await
+    }
+
     /// Where the test's database is, for a process of this name: the database knows its connections by it.
     pub fn database_url_of(&self, name: &str) -> String {
         let joint = if self.database_url.contains('?') { '&' } else { '?' };

@@ -11,14 +11,16 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use super::{PATIENCE, Service, Stage, User, eventually};
 
@@ -42,8 +44,11 @@ pub struct Hooks {
     /// Where it is.
     pub url: String,
     received: watch::Receiver<Vec<Received>>,
-    answers: Arc<Mutex<VecDeque<u16>>>,
+    answers: Answers,
 }
+
+/// What the next requests are answered with: a status, and perhaps a header.
+type Answers = Arc<Mutex<VecDeque<(u16, Option<(&'static str, String)>)>>>;
 
 impl Received {
     /// A header's value.
@@ -65,12 +70,21 @@ impl Received {
     /// Checks the signature as a receiver does, with the secret as its owner was shown it.
     #[track_caller]
     pub fn is_signed_with(&self, secret: &str) {
-        let key = STANDARD.decode(secret.strip_prefix("whsec_").expect("the secret's prefix")).unwrap();
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-        mac.update(format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp")).as_bytes());
-        mac.update(&self.body);
-        let expected = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-        assert_eq!(self.header("webhook-signature"), expected);
+        self.is_signed_with_each(&[secret]);
+    }
+
+    /// The same for several secrets, whose signatures come in this order.
+    #[track_caller]
+    pub fn is_signed_with_each(&self, secrets: &[&str]) {
+        let sign = |secret: &&str| {
+            let key = STANDARD.decode(secret.strip_prefix("whsec_").expect("the secret's prefix")).unwrap();
+            let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+            mac.update(format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp")).as_bytes());
+            mac.update(&self.body);
+            format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        };
+        let signatures: Vec<_> = secrets.iter().map(sign).collect();
+        assert_eq!(self.header("webhook-signature"), signatures.join(" "));
         let sent: i64 = self.header("webhook-timestamp").parse().unwrap();
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         assert!((now - sent).abs() <= PATIENCE.as_secs().cast_signed(), "sent at {sent}, and it is {now}");
@@ -80,26 +94,49 @@ impl Received {
 impl Hooks {
     /// Starts it on a free port. It answers 204 unless it is told otherwise.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook?token=of-the-owner", listener.local_addr().unwrap());
+        Self::at("127.0.0.1", None).await
+    }
+
+    /// The same at another address of this machine, or over TLS.
+    pub async fn at(address: &str, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/hook?token=of-the-owner", listener.local_addr().unwrap());
         let (keeper, received) = watch::channel(Vec::new());
-        let answers = Arc::new(Mutex::new(VecDeque::new()));
+        let answers = Answers::default();
         let told = Arc::clone(&answers);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (keeper, told) = (keeper.clone(), Arc::clone(&told));
-                let service = service_fn(move |request| receive(keeper.clone(), Arc::clone(&told), request));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
+                let (keeper, told, tls) = (keeper.clone(), Arc::clone(&told), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, keeper, told).await,
+                        // Who does not trust us has gone.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, keeper, told).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { url, received, answers }
     }
 
+    /// Where it is, with the name of this machine instead of its address.
+    pub fn by_name(&self) -> String {
+        self.url.replacen("127.0.0.1", "localhost", 1)
+    }
+
     /// Has the next requests answered with these statuses.
     pub fn answer(&self, statuses: &[u16]) {
-        self.answers.lock().unwrap().extend(statuses);
+        self.answers.lock().unwrap().extend(statuses.iter().map(|status| (*status, None)));
+    }
+
+    /// Has the next request answered with this status and header.
+    pub fn answer_with(&self, status: u16, name: &'static str, value: impl Into<String>) {
+        self.answers.lock().unwrap().push_back((status, Some((name, value.into()))));
     }
 
     /// Every request so far.
@@ -118,18 +155,31 @@ impl Hooks {
     }
 }
 
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    keeper: watch::Sender<Vec<Received>>,
+    told: Answers,
+) {
+    let service = service_fn(move |request| receive(keeper.clone(), Arc::clone(&told), request));
+    // However it ends: what counts is what was received.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
 async fn receive(
     keeper: watch::Sender<Vec<Received>>,
-    answers: Arc<Mutex<VecDeque<u16>>>,
+    answers: Answers,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let line = format!("{} {}", head.method, head.uri);
-    let status = answers.lock().unwrap().pop_front().unwrap_or(204);
+    let (status, header) = answers.lock().unwrap().pop_front().unwrap_or((204, None));
     keeper.send_modify(|received| received.push(Received { line, headers: head.headers, body }));
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::try_from(value).unwrap());
+    }
     Ok(response)
 }
 
@@ -161,6 +211,11 @@ pub async fn settled(user: &User, hook: &Value, state: &str) -> Value {
 /// What its attempts were answered with.
 pub fn statuses(delivery: &Value) -> Vec<Value> {
     delivery["attempts"].as_array().unwrap().iter().map(|attempt| attempt["status"].clone()).collect()
+}
+
+/// Why its attempts were not answered.
+pub fn errors(delivery: &Value) -> Vec<Value> {
+    delivery["attempts"].as_array().unwrap().iter().map(|attempt| attempt["error"].clone()).collect()
 }
 
 /// Ann, who writes, and Bob, who follows her; that he does has been told.

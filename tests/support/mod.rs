@@ -22,6 +22,7 @@ pub mod press;
 pub mod raw;
 pub mod servers;
 pub mod service;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -202,7 +202,7 @@ impl Consumer {
                     tracing::warn!(job.id, job.attempt, %failure, "an attempt got no answer");
                     let scope = Scope::new(caller.trace.clone(), Instant::now() + ROUND_WITHIN);
                     // Should this fail too, the rescuer finds the job by its age.
-                    let again = pool::again(job, &shared.settings.backoff);
+                    let again = pool::again(job, &shared.settings.backoff, Duration::ZERO);
                     let failed = store::fail(&shared.postgres, &scope, job, shared.boot, "got no answer", again).await;
                     if let Err(fault) = failed {
                         tracing::warn!(job.id, %fault, "an attempt without an answer could not be ended");

@@ -1,5 +1,7 @@
 //! A job as its effect sees it, where it may stand, and why an attempt fails.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::kit::Fault;
@@ -36,6 +38,9 @@ pub enum JobError {
     /// Something below the rules failed.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// Somebody else failed, and asked to be left alone for so long.
+    #[error("{0}")]
+    Later(Fault, Duration),
     /// No further attempt would fare better.
     #[error("{0}")]
     Final(String),

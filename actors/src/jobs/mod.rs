@@ -102,6 +102,13 @@ pub trait Effect: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(Value::Null)))
     }
 
+    /// Forgets a part of what its jobs have left behind and nobody asks for any more: so much as one statement does
+    /// quickly, since the next round follows within seconds.
+    fn prune<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<(), Fault>> {
+        let _ = scope;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Takes effect within `tx`, which also completes the job. An error fails the attempt and undoes all.
     fn apply<'a>(
         &'a self,

@@ -193,7 +193,11 @@ impl Executor {
     ) -> Result<(), Failure<std::convert::Infallible>> {
         metrics::jobs().failed.add(1, kind);
         let backoff = self.effect(job).and_then(|effect| effect.backoff()).unwrap_or(self.0.settings.backoff);
-        let again = again(job, &backoff).filter(|_| !matches!(error, JobError::Final(_)));
+        let again = match error {
+            JobError::Final(_) => None,
+            JobError::Later(_, asked) => again(job, &backoff, *asked),
+            _ => again(job, &backoff, Duration::ZERO),
+        };
         let text: String = error.to_string().chars().filter(|c| *c != '\0').take(4000).collect();
         match store::fail(&self.0.postgres, scope, job, self.0.boot, &text, again).await? {
             Failed::Scheduled(due_ms) => {
@@ -244,11 +248,12 @@ fn consumer_span((trace, job): (Trace, &Job)) -> Span {
     })
 }
 
-/// How long a failed attempt is held back; `None` when it was the last one.
-pub(super) fn again(job: &Job, backoff: &Backoff) -> Option<Duration> {
+/// How long a failed attempt is held back, after which somebody may have `asked` for some time; `None` when it was the
+/// last one.
+pub(super) fn again(job: &Job, backoff: &Backoff, asked: Duration) -> Option<Duration> {
     let attempt = u32::try_from(job.attempt).unwrap_or(u32::MAX);
     let limit = u32::try_from(job.max_attempts).unwrap_or(0);
-    match after_failure(attempt, limit, backoff) {
+    match after_failure(attempt, limit, backoff, asked) {
         Next::Again(wait) => Some(wait),
         Next::GiveUp => None,
     }

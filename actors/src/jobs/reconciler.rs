@@ -1,5 +1,5 @@
 //! The reconciler: notices that Redis lost jobs and has them sent again. This is what makes Redis disposable. It
-//! also measures what waits, and forgets what was finished long ago.
+//! also measures what waits, and forgets what was finished long ago, with what its effects left behind.
 //!
 //! ```text
 //! another mark in Redis than before     ─▶ it lost everything           ─▶ all that wait are sent again, at once
@@ -48,6 +48,9 @@ impl Routine for Reconciler {
             }
             if let Err(fault) = self.measure().await {
                 tracing::debug!(%fault, "cannot look at what waits now");
+            }
+            if let Err(fault) = self.prune().await {
+                tracing::debug!(%fault, "cannot forget what is over now");
             }
             if stopping.unless(tokio::time::sleep(EVERY)).await.is_none() {
                 return Ok(());
@@ -108,7 +111,14 @@ impl Reconciler {
             metrics::jobs().by_state.record(count, &[KeyValue::new("state", state)]);
         }
         metrics::jobs().oldest.record(store::oldest(postgres, &scope()).await?, &[]);
-        store::prune(postgres, &scope(), self.shared.settings.keep, BATCH).await?;
+        Ok(())
+    }
+
+    async fn prune(&self) -> Result<(), Fault> {
+        store::prune(&self.shared.postgres, &scope(), self.shared.settings.keep, BATCH).await?;
+        for effect in self.shared.effects.values() {
+            effect.prune(&scope()).await?;
+        }
         Ok(())
     }
 

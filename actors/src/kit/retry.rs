@@ -25,6 +25,12 @@ impl Backoff {
     pub fn draw(&self, failures: u32) -> Duration {
         self.bound(failures).mul_f64(rand::rng().random_range(0.0..=1.0))
     }
+
+    /// A draw on top of what somebody asked for, so that those who were asked together do not come back together. Never
+    /// shorter than asked, but for the cap, which nobody can ask us to exceed.
+    pub fn draw_beyond(&self, asked: Duration, failures: u32) -> Duration {
+        asked.saturating_add(self.draw(failures)).min(self.cap)
+    }
 }
 
 /// What follows an attempt that failed.
@@ -36,9 +42,10 @@ pub enum Next {
     GiveUp,
 }
 
-/// Decides what follows failed attempt number `attempt` (from 1) of at most `limit`.
-pub fn after_failure(attempt: u32, limit: u32, backoff: &Backoff) -> Next {
-    if attempt >= limit { Next::GiveUp } else { Next::Again(backoff.draw(attempt)) }
+/// Decides what follows failed attempt number `attempt` (from 1) of at most `limit`, after which somebody asked to be
+/// left alone for `asked`.
+pub fn after_failure(attempt: u32, limit: u32, backoff: &Backoff, asked: Duration) -> Next {
+    if attempt >= limit { Next::GiveUp } else { Next::Again(backoff.draw_beyond(asked, attempt)) }
 }
 
 #[cfg(test)]
@@ -56,6 +63,16 @@ mod tests {
         }
 
         #[test]
+        fn what_somebody_asks_for_is_kept_up_to_the_cap(base in 1_u64..10_000, cap in 1_u64..1_000_000, asked in 0_u64..2_000_000) {
+            let backoff = Backoff { base: Duration::from_millis(base), cap: Duration::from_millis(cap) };
+            let asked = Duration::from_millis(asked);
+            let wait = backoff.draw_beyond(asked, 1);
+            prop_assert!(wait >= asked.min(backoff.cap));
+            prop_assert!(wait <= backoff.cap && wait <= asked + backoff.bound(1));
+            prop_assert_eq!(backoff.draw_beyond(Duration::MAX, 1), backoff.cap);
+        }
+
+        #[test]
         fn bounds_never_shrink_as_failures_mount(base in 1_u64..10_000, cap in 1_u64..1_000_000, failures in 0_u32..100) {
             let backoff = Backoff { base: Duration::from_millis(base), cap: Duration::from_millis(cap) };
             prop_assert!(backoff.bound(failures) <= backoff.bound(failures + 1));
@@ -64,7 +81,7 @@ mod tests {
         #[test]
         fn exactly_the_allowed_number_of_attempts_is_made(limit in 1_u32..50) {
             let backoff = Backoff { base: Duration::from_millis(1), cap: Duration::from_secs(1) };
-            let made = (1..).take_while(|attempt| after_failure(*attempt, limit, &backoff) != Next::GiveUp).count() + 1;
+            let made = (1..).take_while(|attempt| after_failure(*attempt, limit, &backoff, Duration::ZERO) != Next::GiveUp).count() + 1;
             prop_assert_eq!(made, limit as usize);
         }
     }

@@ -1,18 +1,20 @@
 //! What a delivery's job does: signs the message, has it sent, notes what the attempt came to.
 //!
-//! Messages are in no order: each goes when its turn comes. Sending happens before the transaction that completes the job, so that it may happen more than once: the receiver
-//! tells repetitions by their id. An attempt that is not the last one and fails, fails its job; whatever ends the
-//! delivery completes it, so that a receiver that is away for good is no dead letter of ours.
+//! Messages are in no order: each goes when its turn comes. Sending happens before the transaction that completes the
+//! job, so that it may happen more than once: the receiver tells repetitions by their id. An attempt that is not the
+//! last one and fails, fails its job; whatever ends the delivery completes it, so that a receiver that is away for good
+//! is no dead letter of ours. A receiver that says when to come again (`Retry-After`) is left alone until then, if that
+//! is within the longest back-off; this goes for the message that it refused, not for others to it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::post::{Letter, Post};
+use super::post::{Answered, Letter, Post};
 use super::store::{self, Open};
 use super::{Settings, payload};
 use crate::jobs::{Effect, Job, JobError};
@@ -21,16 +23,38 @@ use crate::kit::retry::Backoff;
 use crate::kit::{Dependency, Fault, Scope};
 
 /// What a receiver may take for its answer, everything included.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// What an attempt may take, our own statements included.
-const ATTEMPT_WITHIN: Duration = Duration::from_secs(20);
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(25);
 /// As much of an error as is kept.
 const ERROR_LENGTH: usize = 500;
 
-/// How a delivery ended, in the words of the database.
-const DELIVERED: &str = "delivered";
-const FAILED: &str = "failed";
-const GONE: &str = "gone";
+/// Deliveries, and secrets, forgotten at once.
+const PRUNED: i64 = 1000;
+
+/// How a delivery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum End {
+    /// The receiver took it.
+    Delivered,
+    /// It did not, and there are no attempts left.
+    Failed,
+    /// It wants no more messages.
+    Gone,
+    /// It had said so before: nothing was sent.
+    Disabled,
+}
+
+impl End {
+    /// The word in the database.
+    fn state(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Gone | Self::Disabled => "gone",
+        }
+    }
+}
 
 #[derive(Deserialize)]
 struct Args {
@@ -43,37 +67,41 @@ pub(super) struct Deliver {
     post: Arc<dyn Post>,
     backoff: Backoff,
     at_once: u32,
+    keep: Duration,
 }
 
 impl Deliver {
     pub(super) fn new(settings: &Settings, postgres: &Postgres) -> Self {
-        let Settings { post, backoff, at_once } = settings.clone();
-        Self { postgres: postgres.clone(), post, backoff, at_once }
+        let Settings { post, backoff, at_once, keep } = settings.clone();
+        Self { postgres: postgres.clone(), post, backoff, at_once, keep }
     }
 
     /// Sends, and says how the delivery ended; `None` when there is nothing to end.
-    async fn attempt(&self, job: &Job, scope: &Scope) -> Result<Option<&'static str>, JobError> {
+    async fn attempt(&self, job: &Job, scope: &Scope) -> Result<Option<End>, JobError> {
         let delivery = args(job)?.delivery_id;
         let Some(open) = store::open_delivery(&self.postgres, scope, delivery).await? else { return Ok(None) };
         if open.over {
             return Ok(None);
         }
         if !open.enabled {
-            return Ok(Some(GONE));
+            return Ok(Some(End::Disabled));
         }
         let Some(body) = self.body(scope, delivery, &open).await? else { return Ok(None) };
         let started = Instant::now();
         let came_to = self.send(scope, &open, &body).await?;
         // To the microsecond: more is noise.
         let took = started.elapsed().as_micros() as f64 / 1e3;
-        let noted = came_to.as_ref().map(|status| *status).map_err(String::as_str);
+        let noted = came_to.as_ref().map(|answered| answered.status).map_err(String::as_str);
         store::log_attempt(&self.postgres, scope, delivery, noted, took).await?;
         let last = job.attempt >= job.max_attempts;
         match came_to {
-            Ok(200..=299) => Ok(Some(DELIVERED)),
-            Ok(410) => Ok(Some(GONE)),
-            _ if last => Ok(Some(FAILED)),
-            Ok(status) => Err(Fault::unavailable(Dependency::Receiver, format!("it answered {status}")).into()),
+            Ok(Answered { status: 200..=299, .. }) => Ok(Some(End::Delivered)),
+            Ok(Answered { status: 410, .. }) => Ok(Some(End::Gone)),
+            _ if last => Ok(Some(End::Failed)),
+            Ok(Answered { status, retry_after }) => {
+                let fault = Fault::unavailable(Dependency::Receiver, format!("it answered {status}"));
+                Err(JobError::Later(fault, retry_after.unwrap_or_default()))
+            }
             Err(error) => Err(Fault::unavailable(Dependency::Receiver, error).into()),
         }
     }
@@ -87,11 +115,13 @@ impl Deliver {
         Ok(store::freeze(&self.postgres, scope, delivery, &body).await?)
     }
 
-    /// The status of the answer, or why there is none.
-    async fn send(&self, scope: &Scope, open: &Open, body: &str) -> Result<Result<u16, String>, Fault> {
+    /// The answer, or why there is none.
+    async fn send(&self, scope: &Scope, open: &Open, body: &str) -> Result<Result<Answered, String>, Fault> {
         let id = format!("msg_{}", open.message_id.simple());
         let timestamp = OffsetDateTime::now_utc().unix_timestamp();
-        let signature = open.secret.sign(&id, timestamp, body)?;
+        let signatures: Result<Vec<_>, _> =
+            open.secrets.iter().map(|secret| secret.sign(&id, timestamp, body)).collect();
+        let signature = signatures?.join(" ");
         let headers =
             [("webhook-id", id), ("webhook-timestamp", timestamp.to_string()), ("webhook-signature", signature)];
         let deadline = scope.deadline.min(Instant::now() + ANSWER_WITHIN);
@@ -99,7 +129,7 @@ impl Deliver {
         let within = Scope::new(scope.trace.clone(), deadline);
         let answer = tokio::time::timeout_at(deadline.into(), self.post.post(letter, &within)).await;
         Ok(match answer {
-            Ok(Ok(status)) => Ok(status),
+            Ok(Ok(answered)) => Ok(answered),
             Ok(Err(undelivered)) => Err(undelivered.to_string().chars().take(ERROR_LENGTH).collect()),
             Err(_) => Err("no answer in time".to_owned()),
         })
@@ -124,7 +154,7 @@ impl Effect for Deliver {
     }
 
     fn before<'a>(&'a self, job: &'a Job, scope: &'a Scope) -> BoxFuture<'a, Result<Value, JobError>> {
-        Box::pin(async { Ok(self.attempt(job, scope).await?.map_or(Value::Null, Value::from)) })
+        Box::pin(async { serde_json::to_value(self.attempt(job, scope).await?).map_err(|e| Fault::internal(e).into()) })
     }
 
     fn apply<'a>(
@@ -134,11 +164,25 @@ impl Effect for Deliver {
         tx: &'a Transaction<'a>,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<(), JobError>> {
-        Box::pin(async {
-            if let Some(end) = brought.as_str() {
-                store::settle(tx, scope, args(job)?.delivery_id, end).await?;
+        Box::pin(async move {
+            if let Some(end) = Option::<End>::deserialize(brought).map_err(Fault::internal)? {
+                store::settle(tx, scope, args(job)?.delivery_id, end.state(), end == End::Gone).await?;
             }
             Ok(())
+        })
+    }
+
+    fn prune<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async {
+            let mut connection = self.postgres.connection().await?;
+            let tx = connection.begin().await?;
+            // Two statements: whether somebody has it sent once more is to be seen after the lock.
+            let old = store::lock_old(&tx, scope, self.keep, PRUNED).await?;
+            if !old.is_empty() {
+                store::prune(&tx, scope, &old).await?;
+            }
+            tx.commit().await?;
+            store::prune_secrets(&self.postgres, scope, PRUNED).await
         })
     }
 }

@@ -1,10 +1,11 @@
-//! The desk: makes, lists and deletes webhooks, shows their deliveries and has them sent once more.
+//! The desk: makes, lists, enables and deletes webhooks, replaces their secrets, shows their deliveries and has them
+//! sent once more.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::message::{CreateWebhook, Created, DeleteWebhook, DeskMessage, ListDeliveries, ListWebhooks, MOST_WEBHOOKS};
-use super::message::{Refusal, ReplayDelivery};
+use super::message::{CreateWebhook, Created, DeleteWebhook, DeskMessage, EnableWebhook, ListDeliveries, ListWebhooks};
+use super::message::{MOST_RETIRED, MOST_WEBHOOKS, OVERLAP, Refusal, ReplayDelivery, RotateSecret, Rotated};
 use super::post::Post;
 use super::signature::SigningSecret;
 use super::store::{self, Replayed};
@@ -39,6 +40,13 @@ impl Worker for Desk {
                 };
                 ask.serve(delete).await
             }
+            DeskMessage::RotateSecret(ask) => ask.serve(async |rotate| self.rotate(scope, rotate).await).await,
+            DeskMessage::EnableWebhook(ask) => {
+                let enable = async |enable: EnableWebhook| {
+                    store::enable(db, scope, enable).await?.ok_or(Failure::Refused(Refusal::NotFound))
+                };
+                ask.serve(enable).await
+            }
             DeskMessage::ListDeliveries(ask) => {
                 let list = async |list: ListDeliveries| {
                     store::list_deliveries(db, scope, list).await?.ok_or(Failure::Refused(Refusal::NotFound))
@@ -65,6 +73,20 @@ impl Desk {
         let webhook = made.ok_or(Failure::Refused(Refusal::TooMany))?;
         tx.commit().await?;
         Ok(Created { webhook, secret })
+    }
+
+    async fn rotate(&self, scope: &Scope, rotate: RotateSecret) -> Answer<RotateSecret> {
+        let secret = SigningSecret::random();
+        let mut connection = self.postgres.connection().await?;
+        let tx = connection.begin().await?;
+        // As above: what has been replaced before is to be counted after the lock.
+        if !store::lock_webhook(&tx, scope, rotate).await? {
+            return Err(Failure::Refused(Refusal::NotFound));
+        }
+        let until = store::rotate_secret(&tx, scope, rotate.webhook, &secret, OVERLAP, MOST_RETIRED).await?;
+        let previous_until = until.ok_or(Failure::Refused(Refusal::RotatedTooOften))?;
+        tx.commit().await?;
+        Ok(Rotated { secret, previous_until })
     }
 
     async fn replay(&self, scope: &Scope, replay: ReplayDelivery) -> Answer<ReplayDelivery> {

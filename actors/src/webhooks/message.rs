@@ -1,5 +1,7 @@
 //! What can be asked of the webhook actors. The contract between the front and this domain.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -14,6 +16,10 @@ use crate::{command, messages};
 
 /// How many webhooks somebody may have.
 pub const MOST_WEBHOOKS: i64 = 10;
+/// How long a secret that was replaced signs as well: receivers learn the new one meanwhile.
+pub const OVERLAP: Duration = Duration::from_hours(24);
+/// How many secrets that were replaced may sign at once.
+pub const MOST_RETIRED: i64 = 3;
 
 /// Where somebody wants to be told.
 #[derive(Debug, Clone)]
@@ -37,6 +43,15 @@ pub struct Created {
     pub webhook: Webhook,
     /// What its messages are signed with.
     pub secret: SigningSecret,
+}
+
+/// A secret that takes the place of another one.
+#[derive(Debug, Clone)]
+pub struct Rotated {
+    /// What messages are signed with from now on.
+    pub secret: SigningSecret,
+    /// Until when they are signed with the one before as well.
+    pub previous_until: OffsetDateTime,
 }
 
 /// A message to a webhook, and how far it got.
@@ -90,6 +105,9 @@ pub enum Refusal {
     /// They have as many as anybody may have.
     #[error("too many webhooks")]
     TooMany,
+    /// As many secrets that were replaced still sign as may.
+    #[error("its secret was replaced too often")]
+    RotatedTooOften,
     /// Nothing will be sent there.
     #[error("the URL {0}")]
     Unfit(Unfit),
@@ -119,6 +137,24 @@ pub struct ListWebhooks(pub UserId);
 /// Delete a webhook.
 #[derive(Debug, Clone, Copy)]
 pub struct DeleteWebhook {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub webhook: i64,
+}
+
+/// Give a webhook another secret.
+#[derive(Debug, Clone, Copy)]
+pub struct RotateSecret {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub webhook: i64,
+}
+
+/// Have messages sent to a webhook again, whatever its receiver said.
+#[derive(Debug, Clone, Copy)]
+pub struct EnableWebhook {
     /// Whose.
     pub user: UserId,
     /// Which.
@@ -165,10 +201,14 @@ impl Command for DeleteWebhook {
 }
 
 command!(CreateWebhook, "create", Created, Refusal, idempotent: false);
+command!(RotateSecret, "rotate_secret", Rotated, Refusal, idempotent: false);
+command!(EnableWebhook, "enable", Webhook, Refusal, idempotent: true);
 command!(ListWebhooks, "list", Vec<Webhook>, Refusal, idempotent: true);
 command!(ListDeliveries, "list_deliveries", Vec<Delivery>, Refusal, idempotent: true);
 command!(ReplayDelivery, "replay", bool, Refusal, idempotent: false);
 messages! {
     /// What the desk understands.
-    pub enum DeskMessage { CreateWebhook, ListWebhooks, DeleteWebhook, ListDeliveries, ReplayDelivery }
+    pub enum DeskMessage {
+        CreateWebhook, ListWebhooks, DeleteWebhook, RotateSecret, EnableWebhook, ListDeliveries, ReplayDelivery,
+    }
 }

@@ -7,7 +7,8 @@
 //!
 //! The [`desk`] answers the API; [`deliver`] is what a delivery's job does. What must stay true: a delivery exists
 //! if and only if its notification came into being; it is sent at least once, with the same id and the same bytes
-//! however often; nothing is sent to an address that the front refuses; a secret is shown once.
+//! however often; nothing is sent to an address that the front refuses; a secret is shown once, and one that was
+//! replaced signs as well for a day. What is over is forgotten in its time.
 
 mod deliver;
 mod desk;
@@ -18,10 +19,12 @@ mod signature;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-pub use message::{Attempt, Created, Delivery, Refusal, Webhook};
-use message::{CreateWebhook, DeleteWebhook, DeskMessage, ListDeliveries, ListWebhooks, ReplayDelivery};
-pub use post::{Letter, Post, Undelivered, Unfit};
+pub use message::{Attempt, Created, Delivery, Refusal, Rotated, Webhook};
+use message::{CreateWebhook, DeleteWebhook, DeskMessage, EnableWebhook, ListDeliveries, ListWebhooks};
+use message::{ReplayDelivery, RotateSecret};
+pub use post::{Answered, Letter, Post, Undelivered, Unfit};
 pub use signature::SigningSecret;
 
 use crate::jobs::Effect;
@@ -40,6 +43,8 @@ pub struct Settings {
     /// Messages that are sent at once, in all processes together: receivers may be slow, and other jobs wait for the
     /// same hands.
     pub at_once: u32,
+    /// Deliveries that are over are kept for this long, with their attempts.
+    pub keep: Duration,
 }
 
 /// The domain, as the front knows it. Cheap to clone.
@@ -84,6 +89,23 @@ impl Webhooks {
     /// [`Refusal::NotFound`].
     pub async fn delete(&self, caller: &Caller, delete: DeleteWebhook) -> Result<(), Failure<Refusal>> {
         self.desk.ask(caller, delete).await
+    }
+
+    /// Gives a webhook another secret, which is in this answer and in no other. The one before signs as well for
+    /// [`message::OVERLAP`].
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::RotatedTooOften`].
+    pub async fn rotate_secret(&self, caller: &Caller, rotate: RotateSecret) -> Result<Rotated, Failure<Refusal>> {
+        self.desk.ask(caller, rotate).await
+    }
+
+    /// Has messages sent to a webhook again; what came meanwhile is not made up for.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn enable(&self, caller: &Caller, enable: EnableWebhook) -> Result<Webhook, Failure<Refusal>> {
+        self.desk.ask(caller, enable).await
     }
 
     /// A page of a webhook's deliveries, newest first.

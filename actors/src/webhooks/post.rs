@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
@@ -14,8 +14,8 @@ pub trait Post: fmt::Debug + Send + Sync + 'static {
     /// Whether anything may be sent there, as far as that can be said before. Asks name servers until `deadline`.
     fn admit<'a>(&'a self, url: &'a str, deadline: Instant) -> BoxFuture<'a, Result<(), Unfit>>;
 
-    /// Sends a message, before the deadline of `scope` and in its trace; the status of the answer.
-    fn post<'a>(&'a self, letter: Letter<'a>, scope: &'a Scope) -> BoxFuture<'a, Result<u16, Undelivered>>;
+    /// Sends a message, before the deadline of `scope` and in its trace.
+    fn post<'a>(&'a self, letter: Letter<'a>, scope: &'a Scope) -> BoxFuture<'a, Result<Answered, Undelivered>>;
 }
 
 /// A message on its way.
@@ -27,6 +27,15 @@ pub struct Letter<'a> {
     pub headers: [(&'static str, String); 3],
     /// JSON, to the byte as it was signed.
     pub body: &'a str,
+}
+
+/// What a receiver said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// The status of its answer.
+    pub status: u16,
+    /// How long it asks to be left alone, if it does.
+    pub retry_after: Option<Duration>,
 }
 
 /// Why nothing will be sent to a URL.

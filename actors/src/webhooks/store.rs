@@ -1,11 +1,15 @@
 //! The domain's statements, one function each.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
+use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::message::{CreateWebhook, DeleteWebhook, Delivery, ListDeliveries, ReplayDelivery, Webhook};
+use super::message::{CreateWebhook, DeleteWebhook, Delivery, EnableWebhook, ListDeliveries, ReplayDelivery};
+use super::message::{RotateSecret, Webhook};
 use super::signature::SigningSecret;
 use crate::auth::UserId;
 use crate::kit::postgres::{Postgres, Transaction};
@@ -53,6 +57,31 @@ pub(super) async fn list(db: &Postgres, scope: &Scope, user: UserId) -> Result<V
 /// Whether there was one.
 pub(super) async fn delete(db: &Postgres, scope: &Scope, delete: DeleteWebhook) -> Result<bool, Fault> {
     Ok(!db.write(scope, sql!("webhooks/delete"), &[&delete.webhook, &delete.user.0]).await?.is_empty())
+}
+
+/// `None` when the webhook is not theirs.
+pub(super) async fn enable(db: &Postgres, scope: &Scope, enable: EnableWebhook) -> Result<Option<Webhook>, Fault> {
+    let rows = db.write(scope, sql!("webhooks/enable"), &[&enable.webhook, &enable.user.0]).await?;
+    rows.first().map(webhook).transpose()
+}
+
+/// Whether it is theirs.
+pub(super) async fn lock_webhook(tx: &Transaction<'_>, scope: &Scope, rotate: RotateSecret) -> Result<bool, Fault> {
+    Ok(!tx.run(scope, sql!("webhooks/lock_webhook"), &[&rotate.webhook, &rotate.user.0]).await?.is_empty())
+}
+
+/// Until when the secret before signs as well; `None` when `most` others do.
+pub(super) async fn rotate_secret(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    webhook: i64,
+    secret: &SigningSecret,
+    overlap: Duration,
+    most: i64,
+) -> Result<Option<OffsetDateTime>, Fault> {
+    let overlap = overlap.as_secs_f64();
+    let rows = tx.run(scope, sql!("webhooks/rotate_secret"), &[&webhook, &secret.bytes(), &overlap, &most]).await?;
+    Ok(rows.first().map(|row| row.get("until")))
 }
 
 /// `None` when the webhook is not theirs.
@@ -119,7 +148,8 @@ pub(super) struct Open {
     /// It came to an end that no attempt changes.
     pub(super) over: bool,
     pub(super) url: String,
-    pub(super) secret: SigningSecret,
+    /// All that sign: the webhook's own first, then those that it replaced not long ago.
+    pub(super) secrets: Vec<SigningSecret>,
     pub(super) enabled: bool,
 }
 
@@ -132,7 +162,7 @@ pub(super) async fn open_delivery(db: &Postgres, scope: &Scope, delivery: i64) -
         body: row.get("body"),
         over: matches!(row.get("state"), "delivered" | "gone"),
         url: row.get("url"),
-        secret: SigningSecret::stored(row.get("secret")),
+        secrets: row.get::<_, Vec<Vec<u8>>>("secrets").into_iter().map(SigningSecret::stored).collect(),
         enabled: row.get("enabled"),
     }))
 }
@@ -155,6 +185,32 @@ pub(super) async fn log_attempt(
     db.write(scope, sql!("webhooks/log_attempt"), &[&delivery, &status, &error, &duration_ms]).await.map(drop)
 }
 
-pub(super) async fn settle(tx: &Transaction<'_>, scope: &Scope, delivery: i64, state: &str) -> Result<(), Fault> {
-    tx.run(scope, sql!("webhooks/settle"), &[&delivery, &state]).await.map(drop)
+/// Brings a delivery to its end; its webhook as well where it `disables`.
+pub(super) async fn settle(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    delivery: i64,
+    state: &str,
+    disables: bool,
+) -> Result<(), Fault> {
+    tx.run(scope, sql!("webhooks/settle"), &[&delivery, &state, &disables]).await.map(drop)
+}
+
+/// Locks at most `limit` deliveries that were over `keep` ago.
+pub(super) async fn lock_old(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    keep: Duration,
+    limit: i64,
+) -> Result<Vec<i64>, Fault> {
+    let rows = tx.run(scope, sql!("webhooks/lock_old"), &[&keep.as_secs_f64(), &limit]).await?;
+    Ok(rows.iter().map(|row| row.get("id")).collect())
+}
+
+pub(super) async fn prune(tx: &Transaction<'_>, scope: &Scope, deliveries: &[i64]) -> Result<(), Fault> {
+    tx.run(scope, sql!("webhooks/prune"), &[&deliveries]).await.map(drop)
+}
+
+pub(super) async fn prune_secrets(db: &Postgres, scope: &Scope, limit: i64) -> Result<(), Fault> {
+    db.write(scope, sql!("webhooks/prune_secrets"), &[&limit]).await.map(drop)
 }

@@ -8,7 +8,7 @@ use actors::jobs;
 use actors::kit::retry::Backoff;
 use actors::kit::{Scope, postgres, redis};
 use actors::supervision::{ledger, watchdog};
-use actors::webhooks::{self, Letter, Post, Undelivered, Unfit};
+use actors::webhooks::{self, Answered, Letter, Post, Undelivered, Unfit};
 use actors::{Settings, migrations};
 use futures_util::future::BoxFuture;
 use tokio_postgres::{Client, NoTls};
@@ -23,7 +23,7 @@ impl Post for NoPost {
         Box::pin(std::future::ready(Err(Unfit::UnknownHost)))
     }
 
-    fn post<'a>(&'a self, _: Letter<'a>, _: &'a Scope) -> BoxFuture<'a, Result<u16, Undelivered>> {
+    fn post<'a>(&'a self, _: Letter<'a>, _: &'a Scope) -> BoxFuture<'a, Result<Answered, Undelivered>> {
         Box::pin(std::future::ready(Err(Undelivered("nothing is sent".into()))))
     }
 }
@@ -81,6 +81,7 @@ pub async fn database() -> Database {
             post: Arc::new(NoPost),
             at_once: 4,
             backoff: Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(20) },
+            keep: Duration::from_hours(1),
         },
         jobs: Some(jobs::Settings {
             workers: 4,

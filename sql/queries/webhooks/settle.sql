@@ -1,5 +1,5 @@
--- Brings a delivery to its end, in the transaction that completes its job, and disables its webhook when its receiver
--- is gone for good.
+-- Brings a delivery to its end, in the transaction that completes its job, and disables its webhook where $3 says that
+-- its receiver is gone for good.
 with settled as (
     update webhook_deliveries set state = $2, finished_at = now()
     where id = $1 and state <> 'delivered'
@@ -7,4 +7,4 @@ with settled as (
 )
 update webhooks w set disabled_at = now()
 from settled s
-where w.id = s.webhook_id and $2 = 'gone' and w.disabled_at is null
+where w.id = s.webhook_id and $3 and w.disabled_at is null
