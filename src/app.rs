@@ -96,6 +96,7 @@ pub async fn serve(
     started: impl FnOnce(&Addresses),
 ) -> Result<(), AppError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    crate::server::raise_descriptors(config.limits.front.connections);
     let public = match role {
         Role::Worker => None,
         Role::All | Role::Api => Some(bind("HTTP_ADDR", config.http_addr).await?),

@@ -75,6 +75,8 @@ struct State {
     /// The answers of which a piece waits to be taken, and since when.
     waiting: BTreeMap<u64, Instant>,
     cut: Option<Cut>,
+    /// The request whose head gives two lengths for its body; what comes behind it is not served.
+    two_lengths: Option<u64>,
     /// The last answer refused a body that may still be on its way.
     refused_a_body: bool,
 }
@@ -98,6 +100,7 @@ impl Activity {
             blocked: None,
             waiting: BTreeMap::new(),
             cut: None,
+            two_lengths: None,
             refused_a_body: false,
         };
         Self { state: Mutex::new(state), told: Notify::new() }
@@ -198,6 +201,16 @@ impl Activity {
             state.cut = Some(Cut::Abandons);
             self.told.notify_one();
         }
+    }
+
+    /// Notes that a request, by its number, gives two lengths for its body.
+    pub(super) fn has_two_lengths(&self, request: u64) {
+        self.state().two_lengths = Some(request);
+    }
+
+    /// Whether that is this request.
+    pub(super) fn is_ambiguous(&self, request: u64) -> bool {
+        self.state().two_lengths == Some(request)
     }
 
     /// A piece of an answer waits to be taken, or none does any more.

@@ -29,6 +29,11 @@ impl UnderWay {
         Self { activity, number, answered: false }
     }
 
+    /// Whether its head gives two lengths for its body.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.activity.is_ambiguous(self.number)
+    }
+
     /// There is an answer to it.
     pub(super) fn answered(&mut self) {
         self.answered = true;

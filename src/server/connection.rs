@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::activity::Activity;
 use super::answer::{Answer, UnderWay};
+use super::head::TwoLengths;
 use super::progress::Progress;
 use super::seats::Seat;
 use crate::app::App;
@@ -130,10 +131,13 @@ fn answer(
     room: Arc<Room>,
     peer: ClientAddress,
     activity: Arc<Activity>,
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
 ) -> impl Future<Output = Result<hyper::Response<Answer>, Infallible>> {
     // From this very moment, and not from when the answer is first worked on.
     let mut under_way = UnderWay::new(Arc::clone(&activity), request.version() >= Version::HTTP_2);
+    if under_way.is_ambiguous() {
+        request.extensions_mut().insert(TwoLengths);
+    }
     let has_body = !request.body().is_end_stream();
     async move {
         let app = Arc::clone(&room.app);

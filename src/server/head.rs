@@ -1,7 +1,7 @@
 //! Whether a request's head is one that we answer: its size, and whom it is meant for.
 //!
-//! hyper has bounds of its own, above these and refused below the API without an envelope. It also refuses what has
-//! two readings: a `Content-Length` that differs from another, an encoding that is not `chunked`, a folded line.
+//! hyper has bounds of its own, above these and refused below the API without an envelope. It also refuses a
+//! `Content-Length` that differs from another, an encoding that is not `chunked`, and a folded line.
 
 use hyper::header::HOST;
 use hyper::http::request::Parts;
@@ -11,10 +11,14 @@ use hyper::{StatusCode, Version};
 use crate::config::Front;
 use crate::error::ApiError;
 
+/// Marks a request whose head gives two lengths for its body. hyper closes its connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TwoLengths;
+
 /// Checks a head.
 ///
 /// # Errors
-/// 414, 431, or 400 when it is not clear which host is asked.
+/// 414, 431, or 400 when it is not clear which host is asked or where the body ends.
 pub(crate) fn check(head: &Parts, limits: &Front) -> Result<(), ApiError> {
     let uri = &head.uri;
     let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
@@ -30,6 +34,10 @@ pub(crate) fn check(head: &Parts, limits: &Front) -> Result<(), ApiError> {
     if bytes > limits.head {
         let message = format!("The headers of a request may have {} bytes", limits.head);
         return Err(ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", message));
+    }
+    if head.extensions.get::<TwoLengths>().is_some() {
+        let message = "A request has Content-Length or Transfer-Encoding, not both";
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "bad_framing", message));
     }
     check_host(head)
 }

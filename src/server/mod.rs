@@ -14,6 +14,7 @@ mod activity;
 mod answer;
 mod connection;
 mod farewell;
+mod framing;
 pub(crate) mod head;
 mod progress;
 mod seats;
@@ -38,6 +39,21 @@ use crate::telemetry::instruments;
 
 /// After an accept that failed, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Lets this process have as many descriptors as it may: what shells and platforms give at first is for programs that
+/// open a few files. Says so when that is less than the connections that the settings allow.
+pub(crate) fn raise_descriptors(connections: usize) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(soft, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard).or(Ok(soft)));
+    match raised {
+        Ok(limit) if limit < connections as u64 => {
+            tracing::warn!(limit, connections, "there are fewer file descriptors than connections are allowed");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit on file descriptors is not known"),
+    }
+}
 
 /// A bound address that is not yet served.
 pub struct Listener {
@@ -91,6 +107,8 @@ impl Listener {
                 },
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
+                    // When there are no descriptors left, those who do nothing have some.
+                    door.seats.make_room();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -1,4 +1,5 @@
-//! A connection's bytes, watched: when the first of a head come, and whether what is written is read.
+//! A connection's bytes, watched: when the first of a head come, whether a head has two readings, and whether what is
+//! written is read.
 //!
 //! Closing waits a little for a client that is still sending a body which was refused: if bytes that nobody has
 //! read were left, the kernel would take the answer back.
@@ -14,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::activity::Activity;
+use super::framing::Framing;
 
 /// How long a client that is still sending is given to read its answer, and how much it may send meanwhile.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
@@ -22,6 +24,7 @@ const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
 pub(super) struct Progress {
     stream: TcpStream,
     activity: Arc<Activity>,
+    framing: Framing,
     /// It takes no more for now.
     blocked: bool,
     closing: Option<Closing>,
@@ -34,7 +37,7 @@ struct Closing {
 
 impl Progress {
     pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, blocked: false, closing: None }
+        Self { stream, activity, framing: Framing::default(), blocked: false, closing: None }
     }
 
     fn note(&mut self, written: Poll<io::Result<usize>>, wanted: usize) -> Poll<io::Result<usize>> {
@@ -55,10 +58,15 @@ impl Progress {
 
 impl AsyncRead for Progress {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let own = &mut *self;
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.activity.heard();
+        let read = Pin::new(&mut own.stream).poll_read(cx, buffer);
+        let fresh = buffer.filled().get(before..).unwrap_or_default();
+        if !fresh.is_empty() {
+            own.activity.heard();
+        }
+        if let Some(request) = own.framing.follow(fresh) {
+            own.activity.has_two_lengths(request);
         }
         read
     }

@@ -72,7 +72,7 @@ impl Seats {
             if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
                 break permit;
             }
-            give_way(self.taken().values_mut());
+            self.make_room();
             let freed = tokio::time::timeout(LOOK_EVERY, Arc::clone(&self.free).acquire_owned());
             if let Ok(Ok(permit)) = freed.await {
                 break permit;
@@ -81,6 +81,11 @@ impl Seats {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.taken().entry(household).or_default().insert(number, Arc::clone(activity));
         Ok(Seat { _permit: permit, seats: Arc::clone(self), household, number })
+    }
+
+    /// Has the idlest connections end.
+    pub(super) fn make_room(&self) {
+        give_way(self.taken().values_mut());
     }
 
     /// Waits until nobody has a seat any more.
