@@ -9,12 +9,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use crate::config::Front;
 
+/// What a connection is given to bring its first request before others take precedence.
+const FRESH: Duration = Duration::from_secs(1);
 /// So many more requests given up than answered, and a client is no longer served on this connection.
 const ABANDONED_MAX: u32 = 64;
 /// What a client who reads slowly has to take in the time for a piece of an answer, in bytes.
@@ -51,8 +53,16 @@ impl Cut {
     }
 }
 
-/// Which of two connections without a request goes first: one that never asked, then the one that was quiet longer.
-pub(super) type Idleness = (bool, Instant);
+/// A connection without a request, and since when: those that go first come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Idleness {
+    /// It has had time to ask for something, and never did.
+    Mute(Instant),
+    /// It is kept between two requests. Who comes back opens another, and loses nothing.
+    Kept(Instant),
+    /// It has just come, and what it asks for may be on its way.
+    Fresh(Instant),
+}
 
 /// What a connection is doing.
 pub(super) struct Activity {
@@ -155,10 +165,12 @@ impl Activity {
     /// How idle it is; `None` while a request is under way, or when it is to end anyway.
     pub(super) fn idleness(&self) -> Option<Idleness> {
         let state = self.state();
-        let since = match state.phase {
-            Phase::Opened(since) | Phase::Quiet(since) | Phase::Head(since) => since,
+        let idleness = match state.phase {
+            Phase::Opened(since) if since.elapsed() < FRESH => Idleness::Fresh(since),
+            Phase::Opened(since) => Idleness::Mute(since),
+            Phase::Quiet(since) | Phase::Head(since) => Idleness::Kept(since),
         };
-        (state.under_way == 0 && state.cut.is_none()).then_some((state.asked > 0, since))
+        (state.under_way == 0 && state.cut.is_none()).then_some(idleness)
     }
 
     /// Has it end for another's sake, unless a request has come meanwhile.
@@ -255,8 +267,6 @@ impl Activity {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -338,6 +348,22 @@ mod tests {
             activity.ends(false);
         }
         assert_eq!(after(&activity, Duration::ZERO), Some(Cut::Abandons));
+    }
+
+    #[test]
+    fn who_has_just_come_goes_last_and_who_never_asked_goes_first() {
+        let now = Instant::now();
+        let mut all = [
+            Idleness::Fresh(now - SECOND),
+            Idleness::Kept(now),
+            Idleness::Mute(now),
+            Idleness::Kept(now - SECOND),
+            Idleness::Mute(now - SECOND),
+        ];
+        all.sort();
+        let (mute, kept) = (|at| Idleness::Mute(at), |at| Idleness::Kept(at));
+        assert_eq!(all[..4], [mute(now - SECOND), mute(now), kept(now - SECOND), kept(now)]);
+        assert!(matches!(Activity::new().idleness(), Some(Idleness::Fresh(_))));
     }
 
     #[test]

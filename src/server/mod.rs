@@ -153,9 +153,10 @@ impl Door {
 fn prepare(stream: &TcpStream, read_within: Duration) -> io::Result<()> {
     // Answers are written at once and whole; there is nothing to wait for.
     stream.set_nodelay(true)?;
-    // What lies in the kernel because the other side reads nothing, or is gone without a word, has its time as well.
+    // What lies in the kernel because the other side reads nothing, or is gone without a word, has its time as well. It
+    // is longer than ours, so that whom we see ourselves is cut off and counted here.
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(read_within))?;
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(2 * read_within))?;
     #[cfg(not(target_os = "linux"))]
     let _ = read_within;
     Ok(())
