@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::config::Front;
 
-/// What a connection is given to bring its first request before others take precedence.
+/// What a connection is given to bring its first request, or the next, before others take precedence.
 const FRESH: Duration = Duration::from_secs(1);
 /// So many more requests given up than answered, and a client is no longer served on this connection.
 const ABANDONED_MAX: u32 = 64;
@@ -62,6 +62,9 @@ pub(super) enum Idleness {
     Kept(Instant),
     /// It has just come, and what it asks for may be on its way.
     Fresh(Instant),
+    /// It has just been served, and is between two of many requests. Were it to go before those that have just come, a
+    /// crowd that comes and goes would put out everybody who is at work.
+    Busy(Instant),
 }
 
 /// What a connection is doing.
@@ -168,6 +171,7 @@ impl Activity {
         let idleness = match state.phase {
             Phase::Opened(since) if since.elapsed() < FRESH => Idleness::Fresh(since),
             Phase::Opened(since) => Idleness::Mute(since),
+            Phase::Quiet(since) | Phase::Head(since) if since.elapsed() < FRESH => Idleness::Busy(since),
             Phase::Quiet(since) | Phase::Head(since) => Idleness::Kept(since),
         };
         (state.under_way == 0 && state.cut.is_none()).then_some(idleness)
@@ -354,6 +358,7 @@ mod tests {
     fn who_has_just_come_goes_last_and_who_never_asked_goes_first() {
         let now = Instant::now();
         let mut all = [
+            Idleness::Busy(now - 2 * SECOND),
             Idleness::Fresh(now - SECOND),
             Idleness::Kept(now),
             Idleness::Mute(now),
@@ -362,6 +367,7 @@ mod tests {
         ];
         all.sort();
         let (mute, kept) = (|at| Idleness::Mute(at), |at| Idleness::Kept(at));
+        assert!(matches!(all[4..], [Idleness::Fresh(_), Idleness::Busy(_)]));
         assert_eq!(all[..4], [mute(now - SECOND), mute(now), kept(now - SECOND), kept(now)]);
         assert!(matches!(Activity::new().idleness(), Some(Idleness::Fresh(_))));
     }
