@@ -333,3 +333,16 @@ async fn a_receiver_that_never_answers_harms_nobody() {
     stage.jobs_done().await;
     service.stop().await;
 }
+
+#[tokio::test]
+async fn a_span_says_where_its_request_came_from_as_far_as_that_is_to_be_believed() {
+    let (stage, receiver) = (Stage::new().await, Receiver::start().await);
+    for (trusted, expected) in [("", "127.0.0.1"), ("127.0.0.1", "203.0.113.9")] {
+        let more = [("TRUSTED_PROXIES", trusted)];
+        let api = exporting(&stage, &["serve", "--no-workers"], &receiver.endpoint, &more).await;
+        let headers = [("x-forwarded-for", "198.51.100.1, 203.0.113.9")];
+        let answer = api.client().send("GET", "/api/articles", &headers, "").await;
+        let trace = receiver.trace(&answer.trace_id(), &["GET /api/articles"]).await;
+        assert_eq!(named(&trace, "GET /api/articles").attribute("client.address"), expected);
+    }
+}

@@ -26,7 +26,8 @@ pub(super) fn install(
     logs: Option<&SdkLoggerProvider>,
 ) -> Result<(), SetupError> {
     // ractor opens a span for the whole life of each actor.
-    let filter = format!("ractor=warn,refinery_core=warn,tokio_postgres=warn,{}", settings.filter);
+    // h2 warns of each client that goes too far, which are as many lines as that client likes.
+    let filter = format!("h2=error,ractor=warn,refinery_core=warn,tokio_postgres=warn,{}", settings.filter);
     let filter = EnvFilter::try_new(filter).map_err(|error| SetupError(format!("RUST_LOG: {error}")))?;
     let spans = tracing_opentelemetry::layer()
         .with_tracer(tracer)

@@ -16,6 +16,7 @@ pub mod balancer;
 pub mod client;
 pub mod database;
 pub mod events;
+pub mod frames;
 pub mod hooks;
 pub mod otlp;
 pub mod press;

@@ -95,6 +95,14 @@ impl Service {
         find(&tree["root"], path).unwrap_or_else(|| panic!("{path} is not in the tree")).clone()
     }
 
+    /// What a metric shows, all its series that hold `label` together; 0 when there are none.
+    pub async fn metric(&self, name: &str, label: &str) -> f64 {
+        let metrics = self.operator().get("/metrics").await.text();
+        let own = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let series = metrics.lines().filter(own).filter(|line| line.contains(label));
+        series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
     /// Everything written so far, to standard output and standard error.
     pub fn lines(&self) -> Vec<String> {
         self.lines.borrow().clone()
