@@ -22,6 +22,7 @@ pub mod press;
 pub mod raw;
 pub mod servers;
 pub mod service;
+pub mod tokens;
 
 use std::time::{Duration, Instant};
 

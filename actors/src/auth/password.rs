@@ -169,13 +169,13 @@ impl Hasher {
     /// # Errors
     /// When the hash is not one of ours.
     pub fn verify(&self, password: &Password, against: &Against) -> Result<Verdict, Fault> {
-        let (Against::Own(hash) | Against::Nobody(Some(hash))) = against else {
-            return self.verify(password, &Against::Nobody(Some(self.0.decoy.clone())));
-        };
-        let phc = Phc::new(&hash.0).map_err(Fault::internal)?;
-        let params = Params::try_from(&phc).map_err(Fault::internal)?;
-        let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else {
-            return Err(Fault::internal("a stored hash has no salt or no output"));
+        let (params, salt, expected) = match against {
+            Against::Own(hash) => parts(hash)?,
+            Against::Nobody(hash) => match hash.as_ref().map(parts) {
+                Some(Ok(parts)) => parts,
+                // Without a hash, or with one that is none, it is the same as with any.
+                _ => parts(&self.0.decoy)?,
+            },
         };
         // `Output` compares in constant time.
         let same = self.compute(&params, password, &salt)? == expected;
@@ -210,6 +210,16 @@ impl Hasher {
     }
 }
 
+/// What a hash was made with, and what came out.
+fn parts(hash: &PasswordHash) -> Result<(Params, Salt, Output), Fault> {
+    let phc = Phc::new(&hash.0).map_err(Fault::internal)?;
+    let params = Params::try_from(&phc).map_err(Fault::internal)?;
+    match (phc.salt, phc.hash) {
+        (Some(salt), Some(output)) => Ok((params, salt, output)),
+        _ => Err(Fault::internal("a stored hash has no salt or no output")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,10 +238,11 @@ mod tests {
         assert_eq!(hasher.verify(&Password::claimed("correct horsf"), &own)?, Verdict::Wrong);
         let somebody_elses = Against::Nobody(Some(hash));
         assert_eq!(hasher.verify(&Password::claimed("correct horse"), &somebody_elses)?, Verdict::Wrong);
-        assert_eq!(
-            hasher.verify(&Password::claimed("nobody has this password"), &Against::Nobody(None))?,
-            Verdict::Wrong
-        );
+        let none = PasswordHash::stored("none".to_owned());
+        for (claimed, decoy) in [("nobody has this password", None), ("none", Some(none.clone()))] {
+            assert_eq!(hasher.verify(&Password::claimed(claimed), &Against::Nobody(decoy))?, Verdict::Wrong);
+        }
+        assert!(hasher.verify(&Password::claimed("none"), &Against::Own(none)).is_err());
         Ok(())
     }
 
