@@ -2,12 +2,15 @@
 //!
 //! All mistakes are reported together, each with its variable's name and never with a secret's value.
 
+mod accounts;
+
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::auth::{self, Cost, Secret};
+use actors::auth;
 use actors::kit::retry::Backoff;
 use actors::kit::{postgres, redis};
 use actors::supervision::{ledger, watchdog};
@@ -36,8 +39,8 @@ pub struct Config {
     pub postgres: postgres::Settings,
     /// Where Redis is.
     pub redis: redis::Url,
-    /// What access tokens are signed with.
-    pub jwt_secret: Secret,
+    /// Tokens, sessions and passwords.
+    pub auth: auth::Settings,
     /// Jobs that this process works on at once.
     pub job_workers: usize,
     /// Whether faults may be injected.
@@ -67,10 +70,6 @@ pub struct Limits {
     pub batch: usize,
     /// Streams of notifications that may be open at once.
     pub live_streams: usize,
-    /// Passwords hashed at once.
-    pub password_hands: usize,
-    /// Passwords that may wait.
-    pub password_room: usize,
     /// What an attempt of a job may take.
     pub job_within: Duration,
     /// The bound on the wait after a job's first failed attempt.
@@ -89,10 +88,6 @@ pub struct Limits {
     pub webhook_backoff_cap: Duration,
     /// How long deliveries to webhooks are kept that are over.
     pub webhook_deliveries_keep: Duration,
-    /// How long an access token is valid.
-    pub access_lifetime: Duration,
-    /// How long a session lasts at most.
-    pub session_lifetime: Duration,
     /// How long an actor's turn may take.
     pub turn: Duration,
     /// How long a message may be in hand while others wait.
@@ -153,17 +148,18 @@ impl Config {
             postgres::Settings::new(url, readers, writers, connect_within, statement_within)
         });
         let redis = table.required("REDIS_URL", redis::Url::parse);
-        let jwt_secret = table.required("JWT_SECRET", Secret::parse);
+        let secrets = table.required("JWT_SECRET", auth::Secrets::parse);
         let http_addr = table.address("HTTP_ADDR", "127.0.0.1:8000");
         let job_workers = table.count("JOB_WORKERS", 8);
         let chaos_enabled = table.switch("CHAOS_ENABLED", false);
         let webhooks_allowed = table.parsed("WEBHOOKS_ALLOW_PRIVATE", Allowed::parse).unwrap_or_default();
         let webhooks_authorities = table.parsed("WEBHOOKS_CA_FILE", Authorities::read).unwrap_or_default();
         let trusted_proxies = table.parsed("TRUSTED_PROXIES", Proxies::parse).unwrap_or_default();
-        let limits = table.limits(cores);
+        let limits = table.limits();
+        let auth = table.auth(secrets, cores, writers, &limits);
         let node = table.text("NODE_NAME").unwrap_or_else(node_name);
-        match (http_addr, admin_addr, postgres, redis, jwt_secret) {
-            (Some(http_addr), Some(admin_addr), Some(postgres), Some(redis), Some(jwt_secret))
+        match (http_addr, admin_addr, postgres, redis, auth) {
+            (Some(http_addr), Some(admin_addr), Some(postgres), Some(redis), Some(auth))
                 if table.mistakes.is_empty() =>
             {
                 Ok(Self {
@@ -172,7 +168,7 @@ impl Config {
                     admin_token,
                     postgres,
                     redis,
-                    jwt_secret,
+                    auth,
                     job_workers,
                     chaos_enabled,
                     webhooks_allowed,
@@ -193,17 +189,7 @@ impl Config {
             node: self.node.clone(),
             postgres: self.postgres.clone(),
             redis: self.redis.clone(),
-            auth: auth::Settings {
-                secret: self.jwt_secret.clone(),
-                access_lifetime: limits.access_lifetime,
-                session_lifetime: limits.session_lifetime,
-                cost: Cost::default(),
-                password_hands: limits.password_hands,
-                password_room: limits.password_room,
-                room: limits.mailbox,
-                hands: self.postgres.writers,
-                batch: limits.batch,
-            },
+            auth: self.auth.clone(),
             ledger: limits.ledger,
             watchdog: watchdog::Limits {
                 tick: (limits.turn / 4).min(LOOK_EVERY),
@@ -237,7 +223,7 @@ struct Table<R> {
 }
 
 impl<R: Fn(&str) -> Option<String>> Table<R> {
-    fn limits(&mut self, cores: usize) -> Limits {
+    fn limits(&mut self) -> Limits {
         let request_within = self.millis("HTTP_REQUEST_TIMEOUT_MS", 10_000);
         // Nobody waits for longer than a request may take: what is in hand for longer is stuck.
         let hold = u64::try_from(request_within.as_millis()).unwrap_or(u64::MAX).saturating_add(2000);
@@ -247,8 +233,6 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             mailbox: self.count("MAILBOX_CAPACITY", 1024),
             batch: self.count("BATCH_MAX", 128),
             live_streams: self.count("LIVE_STREAMS_MAX", 10_000),
-            password_hands: self.count("PASSWORD_WORKERS", cores),
-            password_room: self.count("PASSWORD_QUEUE", 64),
             job_within: self.millis("JOB_TIMEOUT_MS", 60_000),
             job_backoff: self.millis("JOB_BACKOFF_MS", 1000),
             job_backoff_cap: self.millis("JOB_BACKOFF_CAP_MS", 60_000),
@@ -258,8 +242,6 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             webhook_backoff: self.millis("WEBHOOK_BACKOFF_MS", 5000),
             webhook_backoff_cap: self.millis("WEBHOOK_BACKOFF_CAP_MS", 3_600_000),
             webhook_deliveries_keep: self.seconds("WEBHOOK_DELIVERIES_KEEP_SECONDS", 30 * 24 * 3600),
-            access_lifetime: self.seconds("ACCESS_TOKEN_SECONDS", 15 * 60),
-            session_lifetime: self.seconds("SESSION_SECONDS", 30 * 24 * 3600),
             turn: Duration::from_millis(self.number("ACTOR_TURN_MS", 3000, 40)),
             hold: Duration::from_millis(self.number("ACTOR_HOLD_MS", hold, 1)),
             ledger: ledger::Keep {
@@ -301,11 +283,20 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
     }
 
     fn number(&mut self, variable: &'static str, default: u64, min: u64) -> u64 {
+        self.within(variable, default, min..=u64::from(u32::MAX))
+    }
+
+    fn between(&mut self, variable: &'static str, default: u32, range: RangeInclusive<u32>) -> u32 {
+        let range = u64::from(*range.start())..=u64::from(*range.end());
+        u32::try_from(self.within(variable, default.into(), range)).unwrap_or(default)
+    }
+
+    fn within(&mut self, variable: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
         let Some(text) = self.text(variable) else { return default };
         match text.parse() {
-            Ok(number) if (min..=u64::from(u32::MAX)).contains(&number) => number,
+            Ok(number) if range.contains(&number) => number,
             _ => {
-                self.mistake(variable, format!("must be a whole number from {min} to {}", u32::MAX));
+                self.mistake(variable, format!("must be a whole number from {} to {}", range.start(), range.end()));
                 default
             }
         }

@@ -126,6 +126,11 @@ impl From<auth::Refusal> for ApiError {
                 Self { code: "invalid_token", ..Self::unauthorized("Invalid or expired token") }
             }
             auth::Refusal::NoSuchUser => Self::not_found("User not found"),
+            auth::Refusal::NoSuchSession => Self::not_found("Session not found"),
+            auth::Refusal::PasswordNamesOneself => Self::field("password", refusal.to_string()),
+            auth::Refusal::PasswordRequired | auth::Refusal::WrongPassword => {
+                Self::field("current_password", refusal.to_string())
+            }
         }
     }
 }

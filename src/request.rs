@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use actors::auth::Viewer;
+use actors::auth::{Agent, Viewer};
 use actors::kit::Caller;
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use hyper::http::request::Parts;
 use opentelemetry::KeyValue;
 
@@ -89,6 +89,12 @@ impl Request {
             self.whole = body::read(body, limits, self.caller.deadline, &self.app.bodies).await?;
         }
         Fields::parse(&self.whole.bytes)
+    }
+
+    /// What the client calls itself.
+    pub fn agent(&self) -> Agent {
+        let header = self.head.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        Agent::cut(&header.unwrap_or_default())
     }
 
     /// The access token that came with the request.

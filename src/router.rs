@@ -55,7 +55,9 @@ pub fn public() -> Result<Router, matchit::InsertError> {
         observed "/api/login" => { POST: api::auth::login }
         observed "/api/logout" => { POST: api::auth::logout }
         observed "/api/token/refresh" => { POST: api::auth::refresh }
-        observed "/api/user" => { GET: api::users::current }
+        observed "/api/user" => { GET: api::users::current, PUT: api::users::change, DELETE: api::users::leave }
+        observed "/api/user/sessions" => { GET: api::sessions::list }
+        observed "/api/user/sessions/{id}" => { DELETE: api::sessions::end }
         observed "/api/user/notifications" => { GET: api::preferences::read, PUT: api::preferences::write }
         observed "/api/users/{id}/follow" => { POST: api::users::follow, DELETE: api::users::unfollow }
         observed "/api/articles" => { GET: api::articles::list, POST: api::articles::create }

@@ -34,6 +34,7 @@ async fn the_tree_shows_every_actor_with_its_state() {
         "root/auth/accounts",
         "root/auth/users",
         "root/auth/sessions",
+        "root/auth/pruner",
         "root/articles/by_slug",
         "root/articles/lists",
         "root/articles/creator",

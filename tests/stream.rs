@@ -5,11 +5,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use support::service::JWT_SECRET;
+use support::tokens::{claims, header, signed};
 use support::{Events, PATIENCE, Service, Stage, User, at_once, eventually, raw};
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -282,10 +280,8 @@ async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
 
 /// The user's token, but one that is valid for a second only.
 fn short_lived(user: &User) -> String {
-    let payload = BASE64_URL_SAFE_NO_PAD.decode(user.access.split('.').nth(1).unwrap()).unwrap();
-    let mut claims: Value = serde_json::from_slice(&payload).unwrap();
-    claims["exp"] = json!(OffsetDateTime::now_utc().unix_timestamp() + 1);
-    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(JWT_SECRET.as_bytes())).unwrap()
+    let soon = OffsetDateTime::now_utc().unix_timestamp() + 1;
+    signed(&header(user), JWT_SECRET, &claims(user, |claims| claims["exp"] = json!(soon)))
 }
 
 #[tokio::test]

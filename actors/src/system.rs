@@ -5,7 +5,7 @@
 //! root            one_for_one, 3 in 60 s
 //! ├─ ledger       writer · reader: restarts to PostgreSQL and back
 //! ├─ postgres     readers · scanners: the reading connections
-//! ├─ auth         passwords · accounts · users · sessions
+//! ├─ auth         passwords · accounts · users · sessions · pruner
 //! ├─ articles     by_slug · lists · creator · editors
 //! ├─ favorites    shards by article
 //! ├─ notifications inbox · live · listener: what is new, for streams

@@ -22,7 +22,7 @@ pub struct NewUser {
     /// What they are called, without the white space around it.
     #[schema(min_length = 1, max_length = 100, example = "Alice")]
     pub name: String,
-    /// Their password, any characters at all.
+    /// Their password: any characters at all, but none of the commonest passwords, nor their own name or address.
     #[schema(min_length = 8, max_length = 128, format = Password, write_only, example = "correct horse battery")]
     pub password: String,
 }
@@ -118,7 +118,8 @@ pub async fn register(mut request: Request) -> Result<Response, ApiError> {
     let name = fields.required("name", Name::parse_trimmed);
     let password = fields.required("password", Password::parse);
     let (email, name, password) = fields.finish((email, name, password))?;
-    let signed_in = request.app.system.auth.register(&request.caller, email, name, password).await?;
+    let auth = &request.app.system.auth;
+    let signed_in = auth.register(&request.caller, (email, name, password), request.agent()).await?;
     response::json(StatusCode::CREATED, &SignedInBody::from(signed_in))
 }
 
@@ -141,7 +142,7 @@ pub async fn login(mut request: Request) -> Result<Response, ApiError> {
     let email = fields.required("email", |text| Ok::<_, String>(Email::parse(text).ok()));
     let password = fields.required("password", |text| Ok::<_, String>(Password::claimed(text)));
     let (email, password) = fields.finish((email, password))?;
-    let signed_in = request.app.system.auth.login(&request.caller, email, password).await?;
+    let signed_in = request.app.system.auth.login(&request.caller, email, password, request.agent()).await?;
     response::ok(&SignedInBody::from(signed_in))
 }
 

@@ -12,6 +12,7 @@ pub mod notifications;
 mod openapi;
 pub mod preferences;
 pub mod refusals;
+pub mod sessions;
 pub mod stream;
 pub mod users;
 pub mod webhooks;

@@ -4,7 +4,9 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
-use super::{articles, auth, docs, favorites, health, notifications, preferences, refusals, stream, users, webhooks};
+use super::{
+    articles, auth, docs, favorites, health, notifications, preferences, refusals, sessions, stream, users, webhooks,
+};
 use crate::response::ErrorBody;
 
 /// What holds for every operation, and would only be noise at each of them.
@@ -33,6 +35,10 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         auth::refresh,
         auth::logout,
         users::current,
+        users::change,
+        users::leave,
+        sessions::list,
+        sessions::end,
         users::follow,
         users::unfollow,
         articles::read::list,
@@ -71,6 +77,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
             refusals::BadRefreshToken,
             refusals::NotTheAuthor,
             refusals::UserNotFound,
+            refusals::SessionNotFound,
             refusals::ArticleNotFound,
             refusals::NotificationNotFound,
             refusals::WebhookNotFound,

@@ -56,6 +56,7 @@ refusals! {
                       spent before ends its session." => [auth::Refusal::InvalidToken.into()];
     NotTheAuthor: "Only its author may do this." => [articles::Refusal::NotAuthor.into()];
     UserNotFound: "There is no such user." => [auth::Refusal::NoSuchUser.into()];
+    SessionNotFound: "One has no such session, or not any more." => [auth::Refusal::NoSuchSession.into()];
     ArticleNotFound: "There is no such article." => [articles::Refusal::NotFound.into()];
     NotificationNotFound: "There is no such notification, or it is somebody else's." => [
         notifications::Refusal::NotFound.into(),

@@ -24,6 +24,7 @@ pub mod raw;
 pub mod servers;
 pub mod service;
 pub mod tls;
+pub mod tokens;
 
 use std::time::{Duration, Instant};
 

@@ -15,7 +15,7 @@ use super::client::Client;
 use super::{PATIENCE, Stage};
 
 /// What access tokens are signed with, so that tests can make some of their own.
-pub const JWT_SECRET: &str = "a secret for tests, and nothing else";
+pub const JWT_SECRET: &str = "a secret for tests and for nothing else";
 /// What operators show where a test sets a token.
 pub const ADMIN_TOKEN: &str = "sesame-for-operators";
 

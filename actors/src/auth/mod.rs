@@ -2,16 +2,25 @@
 //!
 //! ```text
 //! register ─▶ passwords (hash) ─▶ accounts (user + session + refresh token: one statement)
-//! login ────▶ accounts (find) ─▶ passwords (verify) ─▶ accounts (open session)
+//! login ────▶ accounts (find) ─▶ passwords (verify) ─▶ accounts (open session, if the hash is still that one)
 //! request ──▶ token verified here, without asking anybody ─▶ sessions (is it open? one statement for all)
 //! ```
 //!
 //! What must stay true: an ended session is refused on every node from the moment its end committed, so
-//! no answer about a session is ever kept; an unknown address takes as long as a wrong password.
+//! no answer about a session is ever kept; a password that was changed opens no session any more, however the
+//! change and a login meet; an unknown address takes as long as a wrong password.
 
+mod account;
+mod commonest;
 pub mod email;
+mod hashing;
+pub mod image;
+mod keys;
+mod login;
 pub mod message;
 pub mod password;
+mod pruner;
+pub mod session;
 mod store;
 pub mod token;
 mod workers;
@@ -19,36 +28,38 @@ mod workers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use uuid::Uuid;
 
+pub use account::Change;
 pub use email::Email;
-use message::{
-    AccountMessage, CheckSession, EndSession, FindCredentials, FindCurrentUser, HashPassword, NewSession, OpenSession,
-    PasswordMessage, RefreshSession, Register, SetFollow, VerifyPassword,
-};
-pub use message::{Name, Refusal, SessionId, User, UserId};
+use hashing::Threads;
+pub use image::Image;
+pub use keys::Secrets;
+use message::{AccountMessage, CheckSession, EndSession, FindCurrentUser, PasswordMessage, RefreshSession, SetFollow};
+pub use message::{Bio, Name, Refusal, User, UserId};
 use password::Hasher;
 pub use password::{Cost, Password};
-pub use token::Secret;
+use pruner::Pruner;
+use session::NewSession;
+pub use session::{Agent, Session, SessionId};
 use token::{RefreshToken, Tokens, Verified};
 
 use crate::kit::postgres::Postgres;
-use crate::kit::{Ask, Caller, Endpoint, Failure, Fault, metrics};
+use crate::kit::{Ask, Caller, Endpoint, Failure, Fault};
 use crate::supervision::{ChildSpec, Patience, child};
 
 /// What the domain's actors are set up with.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What access tokens are signed with.
-    pub secret: Secret,
-    /// How long an access token is valid.
-    pub access_lifetime: Duration,
+    /// Of access tokens.
+    pub tokens: token::Settings,
     /// How long a session lasts at most, however often it is refreshed.
     pub session_lifetime: Duration,
+    /// How long one that is over is kept.
+    pub sessions_keep: Duration,
     /// What hashing costs.
     pub cost: Cost,
-    /// Passwords hashed at once: as many as there are cores.
+    /// Passwords hashed at once: no more than there are cores.
     pub password_hands: usize,
     /// Passwords that may wait.
     pub password_room: usize,
@@ -111,72 +122,27 @@ impl Auth {
     /// The domain's handle and its actors.
     ///
     /// # Errors
-    /// When the settings contradict one another.
+    /// When the settings contradict one another, or the system has no threads to hash on.
     pub fn new(settings: &Settings, postgres: &Postgres) -> Result<(Self, Vec<ChildSpec>), Fault> {
         let auth = Self {
             passwords: Endpoint::new("auth/passwords", "root/auth/passwords", settings.password_room),
             accounts: Endpoint::new("auth/accounts", "root/auth/accounts", settings.room),
             users: Endpoint::new("auth/users", "root/auth/users", settings.room),
             sessions: Endpoint::new("auth/sessions", "root/auth/sessions", settings.room),
-            tokens: Arc::new(Tokens::new(&settings.secret, settings.access_lifetime)),
+            tokens: Arc::new(Tokens::new(&settings.tokens)),
             session_lifetime: settings.session_lifetime,
         };
-        let hasher = Hasher::new(settings.cost)?;
+        let threads = Threads::start(&Hasher::new(settings.cost)?, settings.password_hands)?;
         let children = vec![
             // A kill would not end the threads that compute: it is only reported.
-            child::pool(&auth.passwords, Arc::new(workers::Passwords(hasher)), settings.password_hands)
+            child::pool(&auth.passwords, Arc::new(workers::Passwords(threads)), settings.password_hands)
                 .with_patience(Patience { hold: None, kill: false }),
             child::pool(&auth.accounts, Arc::new(workers::Accounts(postgres.clone())), settings.hands),
             child::batcher(&auth.users, Arc::new(workers::CurrentUsers(postgres.clone())), 2, settings.batch),
             child::batcher(&auth.sessions, Arc::new(workers::Sessions(postgres.clone())), 2, settings.batch),
+            child::routine("pruner", Arc::new(Pruner { postgres: postgres.clone(), keep: settings.sessions_keep })),
         ];
         Ok((auth, children))
-    }
-
-    /// Registers somebody and signs them in.
-    ///
-    /// # Errors
-    /// [`Refusal::EmailTaken`].
-    pub async fn register(&self, caller: &Caller, email: Email, name: Name, password: Password) -> Answer<SignedIn> {
-        let password_hash = self.passwords.ask(caller, HashPassword(password)).await?;
-        let session = self.new_session();
-        let (id, refresh) = (session.id, session.refresh.clone());
-        let user = self.accounts.ask(caller, Register { email, name, password_hash, session }).await?;
-        let tokens = self.pair(user.id, id, refresh)?;
-        Ok(SignedIn { user, tokens })
-    }
-
-    /// Signs somebody in.
-    ///
-    /// # Errors
-    /// [`Refusal::BadCredentials`], after the same work for an unknown address as for a wrong password.
-    pub async fn login(&self, caller: &Caller, email: Option<Email>, password: Password) -> Answer<SignedIn> {
-        let signed_in = self.try_login(caller, email, password).await;
-        let status = match &signed_in {
-            Ok(_) => "success",
-            Err(Failure::Refused(_)) => "refused",
-            Err(_) => "failed",
-        };
-        caller.trace.set(|| [KeyValue::new("auth.status", status)]);
-        metrics::domain().logins.add(1, &[KeyValue::new("status", status)]);
-        signed_in
-    }
-
-    async fn try_login(&self, caller: &Caller, email: Option<Email>, password: Password) -> Answer<SignedIn> {
-        let found = match email {
-            Some(email) => self.accounts.ask(caller, FindCredentials(email)).await?,
-            None => None,
-        };
-        let (user, hash) = found.unzip();
-        let right = self.passwords.ask(caller, VerifyPassword { password, hash }).await?;
-        let user = user.filter(|_| right).ok_or(Failure::Refused(Refusal::BadCredentials))?;
-        let session = self.new_session();
-        let (id, refresh) = (session.id, session.refresh.clone());
-        let opened = self.accounts.ask(caller, OpenSession { user: user.id, session }).await;
-        // Somebody who went away between the two statements is as unknown as somebody who never came.
-        opened.map_err(|failure| failure.map(|_| Refusal::BadCredentials))?;
-        let tokens = self.pair(user.id, id, refresh)?;
-        Ok(SignedIn { user, tokens })
     }
 
     /// Spends a refresh token for a new pair.
@@ -216,14 +182,15 @@ impl Auth {
     /// # Errors
     /// [`Refusal::InvalidToken`].
     pub async fn current_user(&self, caller: &Caller, token: &str) -> Answer<User> {
-        let Verified { session, .. } = self.verify(token)?;
-        self.users.ask(caller, FindCurrentUser(session)).await
+        let Verified { user, session } = self.verify(token)?;
+        let found = self.users.ask(caller, FindCurrentUser(session)).await?;
+        if found.id == user { Ok(found) } else { Err(Failure::Refused(Refusal::InvalidToken)) }
     }
 
     /// Follows somebody, or stops to.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchUser`].
+    /// [`Refusal::NoSuchUser`]; [`Refusal::InvalidToken`] when whoever asks left meanwhile.
     pub async fn set_follow(&self, caller: &Caller, set: SetFollow) -> Answer<()> {
         self.accounts.ask(caller, set).await
     }
@@ -232,11 +199,12 @@ impl Auth {
         self.tokens.verify(token).map_err(|_| Failure::Refused(Refusal::InvalidToken))
     }
 
-    fn new_session(&self) -> NewSession {
-        NewSession { id: SessionId(Uuid::new_v4()), refresh: RefreshToken::random(), lifetime: self.session_lifetime }
+    fn new_session(&self, agent: Agent) -> NewSession {
+        let (id, refresh) = (SessionId(Uuid::new_v4()), RefreshToken::random());
+        NewSession { id, refresh, lifetime: self.session_lifetime, agent }
     }
 
     fn pair(&self, user: UserId, session: SessionId, refresh: RefreshToken) -> Result<TokenPair, Fault> {
-        Ok(TokenPair { access: self.tokens.issue(user, session)?, expires_in: self.tokens.lifetime, refresh })
+        Ok(TokenPair { access: self.tokens.issue(user, session)?, expires_in: self.tokens.lifetime(), refresh })
     }
 }

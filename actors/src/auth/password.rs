@@ -1,8 +1,8 @@
 //! Passwords and their hashes: argon2id, in PHC strings, with memory that is used again.
 //!
-//! Hashing is processor work of some twenty milliseconds over 19 MiB. It runs on the blocking threads,
-//! no more at once than there are hands in the pool, each with a block of memory that is kept: freshly
-//! allocated blocks fragment the heap (gigabytes within seconds of logins, in services like this one).
+//! Hashing is processor work of some twenty milliseconds over 19 MiB. It runs on threads of its own (`hashing.rs`),
+//! each with a block of memory that is kept: freshly allocated blocks fragment the heap (gigabytes within seconds of
+//! logins, in services like this one).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,29 +10,47 @@ use std::sync::{Arc, Mutex, PoisonError};
 use argon2::password_hash::phc::{Output, PasswordHash as Phc, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
+use super::commonest;
+use super::email::Email;
 use crate::kit::Fault;
 
-/// A password as somebody chose it: 8 to 128 characters, any at all.
+/// A password as somebody chose it: 8 to 128 characters, any at all, but none of the commonest passwords.
 #[derive(Clone)]
 pub struct Password(String);
 
 /// Why a password cannot be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must have 8 to 128 characters")]
-pub struct BadLength;
+pub enum Unfit {
+    /// It is too short or too long.
+    #[error("must have 8 to 128 characters")]
+    Length,
+    /// Everybody tries it first.
+    #[error("is one of the commonest passwords")]
+    Common,
+}
 
 impl Password {
     /// Checks a new password.
     ///
     /// # Errors
-    /// When it is too short or too long.
-    pub fn parse(text: &str) -> Result<Self, BadLength> {
-        if (8..=128).contains(&text.chars().count()) { Ok(Self(text.to_owned())) } else { Err(BadLength) }
+    /// When it is too short, too long or too common.
+    pub fn parse(text: &str) -> Result<Self, Unfit> {
+        if !(8..=128).contains(&text.chars().count()) {
+            return Err(Unfit::Length);
+        }
+        if commonest::holds(text) { Err(Unfit::Common) } else { Ok(Self(text.to_owned())) }
     }
 
     /// A password that somebody claims to have: anything at all, compared and never stored.
     pub fn claimed(text: &str) -> Self {
         Self(text.to_owned())
+    }
+
+    /// Whether it is nothing but its owner's name or address, in whatever case.
+    pub(crate) fn names(&self, email: &Email, name: &str) -> bool {
+        let (password, email) = (self.0.trim().to_lowercase(), email.expose().to_lowercase());
+        let local = email.rsplit_once('@').map_or("", |(local, _)| local);
+        [email.as_str(), local, name.trim().to_lowercase().as_str()].contains(&password.as_str())
     }
 }
 
@@ -64,6 +82,27 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+/// What a claimed password is verified against.
+#[derive(Debug, Clone)]
+pub enum Against {
+    /// The hash of whoever claims it.
+    Own(PasswordHash),
+    /// Nobody's: the same work is done, and the answer is no. Somebody else's hash says how much work; without one
+    /// it is as much as for a new password.
+    Nobody(Option<PasswordHash>),
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is not the password.
+    Wrong,
+    /// It is.
+    Right,
+    /// It is, and was hashed at another cost than the one in force.
+    Outdated,
+}
+
 /// What hashing costs. The defaults are the OWASP password storage cheat sheet's: 19 MiB, two passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
@@ -89,8 +128,8 @@ struct Inner {
     params: Params,
     /// Blocks of memory that nobody uses now; no more than there are hands.
     idle: Mutex<Vec<Vec<Block>>>,
-    /// What an unknown address is verified against, so that it takes as long as a known one.
-    decoy: String,
+    /// What is verified against where there is no hash at all, so that it takes as long.
+    decoy: PasswordHash,
 }
 
 impl Hasher {
@@ -100,8 +139,9 @@ impl Hasher {
     /// When argon2 does not allow the cost.
     pub fn new(cost: Cost) -> Result<Self, Fault> {
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(Fault::internal)?;
-        let hasher = Self(Arc::new(Inner { params: params.clone(), idle: Mutex::default(), decoy: String::new() }));
-        let decoy = hasher.hash(&Password::claimed("nobody has this password"))?.0;
+        let none = PasswordHash(String::new());
+        let hasher = Self(Arc::new(Inner { params: params.clone(), idle: Mutex::default(), decoy: none }));
+        let decoy = hasher.hash(&Password::claimed("nobody has this password"))?;
         Ok(Self(Arc::new(Inner { params, idle: Mutex::default(), decoy })))
     }
 
@@ -123,19 +163,29 @@ impl Hasher {
         Ok(PasswordHash(phc.to_string()))
     }
 
-    /// Whether `password` is the one that `hash` was made of; with no hash the work is done all the same
-    /// and the answer is no. Takes milliseconds of processor: not on async threads.
+    /// Whether `password` is the right one. Takes milliseconds of processor, as many against nobody's hash as
+    /// against anybody's: not on async threads.
     ///
     /// # Errors
     /// When the hash is not one of ours.
-    pub fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<bool, Fault> {
-        let phc = Phc::new(hash.map_or(self.0.decoy.as_str(), |hash| &hash.0)).map_err(Fault::internal)?;
-        let params = Params::try_from(&phc).map_err(Fault::internal)?;
-        let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else {
-            return Err(Fault::internal("a stored hash has no salt or no output"));
+    pub fn verify(&self, password: &Password, against: &Against) -> Result<Verdict, Fault> {
+        let (params, salt, expected) = match against {
+            Against::Own(hash) => parts(hash)?,
+            Against::Nobody(hash) => match hash.as_ref().map(parts) {
+                Some(Ok(parts)) => parts,
+                // Without a hash, or with one that is none, it is the same as with any.
+                _ => parts(&self.0.decoy)?,
+            },
         };
         // `Output` compares in constant time.
-        Ok(self.compute(&params, password, &salt)? == expected && hash.is_some())
+        let same = self.compute(&params, password, &salt)? == expected;
+        let in_force = &self.0.params;
+        let cost = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        Ok(match against {
+            Against::Own(_) if same && cost(&params) == cost(in_force) => Verdict::Right,
+            Against::Own(_) if same => Verdict::Outdated,
+            _ => Verdict::Wrong,
+        })
     }
 
     fn compute(&self, params: &Params, password: &Password, salt: &Salt) -> Result<Output, Fault> {
@@ -160,6 +210,16 @@ impl Hasher {
     }
 }
 
+/// What a hash was made with, and what came out.
+fn parts(hash: &PasswordHash) -> Result<(Params, Salt, Output), Fault> {
+    let phc = Phc::new(&hash.0).map_err(Fault::internal)?;
+    let params = Params::try_from(&phc).map_err(Fault::internal)?;
+    match (phc.salt, phc.hash) {
+        (Some(salt), Some(output)) => Ok((params, salt, output)),
+        _ => Err(Fault::internal("a stored hash has no salt or no output")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,26 +233,51 @@ mod tests {
         let hasher = hasher();
         let hash = hasher.hash(&Password::claimed("correct horse"))?;
         assert!(hash.expose().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        assert!(hasher.verify(&Password::claimed("correct horse"), Some(&hash))?);
-        assert!(!hasher.verify(&Password::claimed("correct horsf"), Some(&hash))?);
-        assert!(!hasher.verify(&Password::claimed("nobody has this password"), None)?);
+        let own = Against::Own(hash.clone());
+        assert_eq!(hasher.verify(&Password::claimed("correct horse"), &own)?, Verdict::Right);
+        assert_eq!(hasher.verify(&Password::claimed("correct horsf"), &own)?, Verdict::Wrong);
+        let somebody_elses = Against::Nobody(Some(hash));
+        assert_eq!(hasher.verify(&Password::claimed("correct horse"), &somebody_elses)?, Verdict::Wrong);
+        let none = PasswordHash::stored("none".to_owned());
+        for (claimed, decoy) in [("nobody has this password", None), ("none", Some(none.clone()))] {
+            assert_eq!(hasher.verify(&Password::claimed(claimed), &Against::Nobody(decoy))?, Verdict::Wrong);
+        }
+        assert!(hasher.verify(&Password::claimed("none"), &Against::Own(none)).is_err());
         Ok(())
     }
 
     #[test]
-    fn a_hash_keeps_its_own_cost_when_the_settings_change() -> Result<(), Fault> {
-        let hash = hasher().hash(&Password::claimed("correct horse"))?;
-        let dearer = Hasher::new(Cost { memory_kib: 128, passes: 2, lanes: 1 })?;
-        assert!(dearer.verify(&Password::claimed("correct horse"), Some(&hash))?);
+    fn a_hash_keeps_its_own_cost_when_the_settings_change_and_is_known_to_be_outdated() -> Result<(), Fault> {
+        let own = Against::Own(hasher().hash(&Password::claimed("correct horse"))?);
+        for (memory_kib, passes, lanes) in [(128, 1, 1), (64, 2, 1), (64, 1, 2), (32, 1, 1)] {
+            let other = Hasher::new(Cost { memory_kib, passes, lanes })?;
+            assert_eq!(other.verify(&Password::claimed("correct horse"), &own)?, Verdict::Outdated);
+            assert_eq!(other.verify(&Password::claimed("correct horsf"), &own)?, Verdict::Wrong);
+        }
         Ok(())
     }
 
     #[test]
-    fn passwords_of_8_to_128_characters_can_be_chosen() {
-        assert!(Password::parse("1234567").is_err());
-        assert!(Password::parse("12345678").is_ok());
-        assert!(Password::parse(&"ä".repeat(128)).is_ok());
-        assert!(Password::parse(&"ä".repeat(129)).is_err());
+    fn passwords_of_8_to_128_characters_that_are_not_common_can_be_chosen() {
+        assert_eq!(Password::parse("1234567").err(), Some(Unfit::Length));
+        assert_eq!(Password::parse(&"ä".repeat(129)).err(), Some(Unfit::Length));
+        for common in ["12345678", "PASSWORD1", "qwertyuiop", "iLoveYou1"] {
+            assert_eq!(Password::parse(common).err(), Some(Unfit::Common), "{common}");
+        }
+        for fit in ["12345679 ", "        ", "p\0ssword", &"ä".repeat(8), &"ä".repeat(128)] {
+            assert!(Password::parse(fit).is_ok(), "{fit:?}");
+        }
+    }
+
+    #[test]
+    fn ones_own_name_and_address_are_no_secrets() {
+        let Ok(email) = Email::parse("Ann.Example@example.com") else { unreachable!() };
+        for password in ["ann.example@EXAMPLE.com", "Ann.example", " ann of the hill ", "ANN OF THE HILL"] {
+            assert!(Password::claimed(password).names(&email, "Ann of the Hill"), "{password}");
+        }
+        for password in ["ann.example@example.org", "Ann of the Hills", "ann.example1"] {
+            assert!(!Password::claimed(password).names(&email, "Ann of the Hill"), "{password}");
+        }
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! The domain's statements, one function each.
 
+use std::time::Duration;
+
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::email::Email;
 use super::message::{
-    EndSession, FindCredentials, OpenSession, RefreshSession, Register, SessionId, SetFollow, User, UserId,
+    ChangeUser, Credentials, DeleteUser, EndSession, EndSessionOf, FindCredentials, ListSessions, OpenSession,
+    RefreshSession, Register, Rehash, SetFollow, User, UserId,
 };
 use super::password::PasswordHash;
-use crate::kit::postgres::Postgres;
+use super::session::{Session, SessionId};
+use crate::kit::postgres::{Params, Postgres};
+use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope};
 use crate::sql;
 
@@ -39,6 +43,7 @@ pub(super) async fn register(db: &Postgres, scope: &Scope, new: &Register) -> Re
                 &new.session.id.0,
                 &new.session.refresh.hash(),
                 &lifetime,
+                &new.session.agent.as_str(),
             ],
         )
         .await?;
@@ -49,16 +54,41 @@ pub(super) async fn find_credentials(
     db: &Postgres,
     scope: &Scope,
     FindCredentials(email): &FindCredentials,
-) -> Result<Option<(User, PasswordHash)>, Fault> {
+) -> Result<Credentials, Fault> {
     let rows = db.read(scope, sql!("auth/find_credentials"), &[&email.expose()]).await?;
-    Ok(rows.first().map(|row| (user(row), PasswordHash::stored(row.get("password_hash")))))
+    let Some(row) = rows.first() else { return Ok(Credentials::Unknown(None)) };
+    Ok(match row.get("known") {
+        true => Credentials::Known(Box::new(user(row)), hash(row)),
+        false => Credentials::Unknown(Some(hash(row))),
+    })
 }
 
-/// Whether the user was still there.
+pub(super) async fn find_credentials_of(
+    db: &Postgres,
+    scope: &Scope,
+    id: UserId,
+) -> Result<Option<(User, PasswordHash)>, Fault> {
+    let rows = db.read(scope, sql!("auth/find_credentials_of"), &[&id.0]).await?;
+    Ok(rows.first().map(|row| (user(row), hash(row))))
+}
+
+fn hash(row: &Row) -> PasswordHash {
+    PasswordHash::stored(row.get("password_hash"))
+}
+
+/// Whether the verified hash was still the user's.
+pub(super) async fn rehash(db: &Postgres, scope: &Scope, new: &Rehash) -> Result<bool, Fault> {
+    let params: Params<'_> = &[&new.user.0, &new.verified.expose(), &new.hash.expose()];
+    Ok(!db.write(scope, sql!("auth/rehash"), params).await?.is_empty())
+}
+
+/// Whether the user was still there, with the hash that was verified.
 pub(super) async fn open_session(db: &Postgres, scope: &Scope, open: &OpenSession) -> Result<bool, Fault> {
-    let lifetime = open.session.lifetime.as_secs_f64();
-    let params: [&(dyn ToSql + Sync); 4] = [&open.user.0, &open.session.id.0, &open.session.refresh.hash(), &lifetime];
-    Ok(!db.write(scope, sql!("auth/open_session"), &params).await?.is_empty())
+    let OpenSession { user, verified, session } = open;
+    let lifetime = session.lifetime.as_secs_f64();
+    let (refresh, agent) = (session.refresh.hash(), session.agent.as_str());
+    let params: Params<'_> = &[&user.0, &session.id.0, &refresh, &lifetime, &agent, &verified.expose()];
+    Ok(!db.write(scope, sql!("auth/open_session"), params).await?.is_empty())
 }
 
 /// What a refresh token came to.
@@ -89,6 +119,101 @@ pub(super) async fn end_session(db: &Postgres, scope: &Scope, EndSession(session
     Ok(())
 }
 
+/// A user's open sessions: the newest of them, and the one that asks.
+pub(super) async fn list_sessions(
+    db: &Postgres,
+    scope: &Scope,
+    list: ListSessions,
+    limit: i64,
+) -> Result<Vec<Session>, Fault> {
+    let rows = db.read(scope, sql!("auth/list_sessions"), &[&list.user.0, &list.current.0, &limit]).await?;
+    let session = |row: &Row| Session {
+        id: SessionId(row.get("id")),
+        created_at: row.get("created_at"),
+        refreshed_at: row.get("refreshed_at"),
+        expires_at: row.get("expires_at"),
+        user_agent: row.get("user_agent"),
+        current: row.get("current"),
+    };
+    Ok(rows.iter().map(session).collect())
+}
+
+/// Whether there was such a session.
+pub(super) async fn end_session_of(db: &Postgres, scope: &Scope, end: EndSessionOf) -> Result<bool, Fault> {
+    Ok(!db.write(scope, sql!("auth/end_session_of"), &[&end.session.0, &end.user.0]).await?.is_empty())
+}
+
+/// How many were forgotten, `limit` at most.
+pub(super) async fn prune_sessions(db: &Postgres, scope: &Scope, keep: Duration, limit: i64) -> Result<i64, Fault> {
+    number(&db.write(scope, sql!("auth/prune_sessions"), &[&keep.as_secs_f64(), &limit]).await?)
+}
+
+/// What a change of a user came to.
+pub(super) enum Changed {
+    /// This.
+    Done(User),
+    /// Somebody else has the address.
+    EmailTaken,
+    /// The user is gone, or the hash that was verified is not theirs any more.
+    NotTheirs,
+}
+
+pub(super) async fn change_user(db: &Postgres, scope: &Scope, change: &ChangeUser) -> Result<Changed, Fault> {
+    let mut connection = db.connection().await?;
+    let tx = connection.begin().await?;
+    // Two statements: the second one's snapshot has to be younger than the lock.
+    let verified = change.verified.as_ref().map(PasswordHash::expose);
+    if tx.run(scope, sql!("auth/lock_user"), &[&change.user.0, &verified]).await?.is_empty() {
+        return Ok(Changed::NotTheirs);
+    }
+    let (name, bio) = (change.name.as_ref().map(|name| name.as_str()), change.bio.as_ref().map(|bio| bio.as_str()));
+    let (image, email) = (change.image.as_ref().map(|image| image.as_str()), change.email.as_ref().map(Email::expose));
+    let hash = change.password_hash.as_ref().map(PasswordHash::expose);
+    let params: Params<'_> = &[&change.user.0, &change.session.0, &name, &bio, &image, &email, &hash];
+    match tx.run(scope, sql!("auth/change_user"), params).await {
+        Ok(rows) => {
+            tx.commit().await?;
+            Ok(rows.first().map_or(Changed::NotTheirs, |row| Changed::Done(user(row))))
+        }
+        Err(fault) if fault.breaks("users_email_unique") => Ok(Changed::EmailTaken),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Deletes a user's articles but for the newest, `at_once` of them at most; how many.
+pub(super) async fn delete_older_articles(
+    db: &Postgres,
+    scope: &Scope,
+    user: UserId,
+    at_once: i64,
+) -> Result<i64, Fault> {
+    number(&db.write(scope, sql!("auth/delete_older_articles_of"), &[&user.0, &at_once, &at_once]).await?)
+}
+
+/// Whether the user was still there, with the hash that was verified.
+pub(super) async fn delete_user(db: &Postgres, scope: &Scope, delete: &DeleteUser) -> Result<bool, Fault> {
+    let mut connection = db.connection().await?;
+    let tx = connection.begin().await?;
+    let user = &delete.user.0;
+    // Everything is locked in the order in which everybody locks it, each statement seeing what came before its own.
+    let locks: [&'static Statement; 3] =
+        [sql!("auth/lock_articles_of"), sql!("auth/lock_favorites_of"), sql!("auth/lock_clocks_of")];
+    for lock in locks {
+        tx.run(scope, lock, &[user]).await?;
+    }
+    if tx.run(scope, sql!("auth/lock_leaving_user"), &[user, &delete.verified.expose()]).await?.is_empty() {
+        return Ok(false);
+    }
+    tx.run(scope, sql!("auth/withdraw_favorites_of"), &[user]).await?;
+    tx.run(scope, sql!("auth/delete_user"), &[user]).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+fn number(rows: &[Row]) -> Result<i64, Fault> {
+    rows.first().map(|row| row.get("n")).ok_or_else(|| Fault::internal("a count came without a row"))
+}
+
 /// The open ones among `sessions`, with their users.
 pub(super) async fn check_sessions(
     db: &Postgres,
@@ -109,13 +234,26 @@ pub(super) async fn find_current_users(
     Ok(rows.iter().map(|row| (row.get("session_id"), user(row))).collect())
 }
 
-/// Whether the followed exists.
-pub(super) async fn set_follow(db: &Postgres, scope: &Scope, set: SetFollow) -> Result<bool, Fault> {
+/// What a follow, or its end, came to.
+pub(super) enum Followed {
+    /// It is so now.
+    Done,
+    /// There is nobody to follow.
+    NobodyThere,
+    /// Whoever would follow is gone.
+    FollowerGone,
+}
+
+pub(super) async fn set_follow(db: &Postgres, scope: &Scope, set: SetFollow) -> Result<Followed, Fault> {
     let rows = if set.following {
         let traceparent = scope.trace.traceparent();
         db.write(scope, sql!("auth/follow"), &[&set.follower.0, &set.followed.0, &traceparent]).await?
     } else {
         db.write(scope, sql!("auth/unfollow"), &[&set.follower.0, &set.followed.0]).await?
     };
-    Ok(!rows.is_empty())
+    Ok(match rows.first().map(|row| row.get("welcome")) {
+        Some(true) => Followed::Done,
+        Some(false) => Followed::FollowerGone,
+        None => Followed::NobodyThere,
+    })
 }

@@ -4,40 +4,40 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
+use super::hashing::Threads;
 use super::message::*;
-use super::password::Hasher;
-use super::store::{self, Refreshed};
+use super::store::{self, Changed, Followed, Refreshed};
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
-use crate::kit::{Failure, Fault, Scope};
+use crate::kit::{Failure, Scope};
 
-/// Hashes and verifies on the blocking threads, as many at once as the pool has hands.
-pub(super) struct Passwords(pub(super) Hasher);
+/// Whoever asks left between the check of their session and the statement.
+const GONE: Failure<Refusal> = Failure::Refused(Refusal::InvalidToken);
+/// Sessions that somebody is shown, besides the one that asks.
+const MOST_LISTED: i64 = 100;
+/// Articles of somebody who leaves that one statement deletes.
+const AT_ONCE: i64 = 500;
+/// How often a deletion that gave way to others is tried.
+const TRIES: usize = 4;
 
-impl Passwords {
-    async fn compute<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Hasher) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Failure<Refusal>> {
-        let hasher = self.0.clone();
-        let computed = tokio::task::spawn_blocking(move || work(&hasher)).await;
-        Ok(computed.map_err(Fault::internal)??)
-    }
-}
+/// Hashes and verifies on threads of their own, as many at once as the pool has hands.
+pub(super) struct Passwords(pub(super) Threads);
 
 impl Worker for Passwords {
     type Message = PasswordMessage;
 
     async fn handle(&self, message: PasswordMessage, _: Scope) -> Outcome {
+        let threads = &self.0;
         match message {
             PasswordMessage::HashPassword(ask) => {
-                ask.serve(|HashPassword(password)| self.compute(move |hasher| hasher.hash(&password))).await
+                let hash = async |HashPassword(password)| Ok(threads.run(move |hasher| hasher.hash(&password)).await?);
+                ask.serve(hash).await
             }
             PasswordMessage::VerifyPassword(ask) => {
-                let verify = |claim: VerifyPassword| {
-                    self.compute(move |hasher| hasher.verify(&claim.password, claim.hash.as_ref()))
+                let verify = async |VerifyPassword { password, against }| {
+                    Ok(threads.run(move |hasher| hasher.verify(&password, &against)).await?)
                 };
                 ask.serve(verify).await
             }
@@ -45,7 +45,7 @@ impl Worker for Passwords {
     }
 }
 
-/// What changes users, sessions and follows, one statement each.
+/// What changes users, sessions and follows.
 pub(super) struct Accounts(pub(super) Postgres);
 
 impl Worker for Accounts {
@@ -63,15 +63,38 @@ impl Worker for Accounts {
             AccountMessage::FindCredentials(ask) => {
                 ask.serve(async |find| Ok(store::find_credentials(db, scope, &find).await?)).await
             }
+            AccountMessage::FindCredentialsOf(ask) => {
+                let find =
+                    async |FindCredentialsOf(user)| store::find_credentials_of(db, scope, user).await?.ok_or(GONE);
+                ask.serve(find).await
+            }
+            AccountMessage::Rehash(ask) => ask.serve(async |new| Ok(store::rehash(db, scope, &new).await?)).await,
             AccountMessage::OpenSession(ask) => {
-                ask.serve(async |open| exists(store::open_session(db, scope, &open).await?)).await
+                ask.serve(async |open| Ok(store::open_session(db, scope, &open).await?)).await
             }
             AccountMessage::RefreshSession(ask) => ask.serve(async |refresh| self.refresh(scope, &refresh).await).await,
             AccountMessage::EndSession(ask) => {
                 ask.serve(async |end| Ok(store::end_session(db, scope, end).await?)).await
             }
+            AccountMessage::ListSessions(ask) => {
+                ask.serve(async |list| Ok(store::list_sessions(db, scope, list, MOST_LISTED).await?)).await
+            }
+            AccountMessage::EndSessionOf(ask) => {
+                let end = async |end| match store::end_session_of(db, scope, end).await? {
+                    true => Ok(()),
+                    false => Err(Failure::Refused(Refusal::NoSuchSession)),
+                };
+                ask.serve(end).await
+            }
+            AccountMessage::ChangeUser(ask) => ask.serve(async |change| self.change(scope, &change).await).await,
+            AccountMessage::DeleteUser(ask) => ask.serve(async |delete| self.delete(scope, &delete).await).await,
             AccountMessage::SetFollow(ask) => {
-                ask.serve(async |set| exists(store::set_follow(db, scope, set).await?)).await
+                let set = async |set| match store::set_follow(db, scope, set).await? {
+                    Followed::Done => Ok(()),
+                    Followed::NobodyThere => Err(Failure::Refused(Refusal::NoSuchUser)),
+                    Followed::FollowerGone => Err(GONE),
+                };
+                ask.serve(set).await
             }
         }
     }
@@ -88,10 +111,30 @@ impl Accounts {
             Refreshed::Unknown => Err(Failure::Refused(Refusal::InvalidToken)),
         }
     }
-}
 
-fn exists(there: bool) -> Result<(), Failure<Refusal>> {
-    if there { Ok(()) } else { Err(Failure::Refused(Refusal::NoSuchUser)) }
+    async fn change(&self, scope: &Scope, change: &ChangeUser) -> Answer<ChangeUser> {
+        match store::change_user(&self.0, scope, change).await? {
+            Changed::Done(user) => Ok(user),
+            Changed::EmailTaken => Err(Failure::Refused(Refusal::EmailTaken)),
+            // The password that was verified was the right one until a moment ago.
+            Changed::NotTheirs if change.verified.is_some() => Err(Failure::Refused(Refusal::WrongPassword)),
+            Changed::NotTheirs => Err(GONE),
+        }
+    }
+
+    /// Much goes with a user, and others work on it: who has to give way to them tries again.
+    async fn delete(&self, scope: &Scope, delete: &DeleteUser) -> Answer<DeleteUser> {
+        while store::delete_older_articles(&self.0, scope, delete.user, AT_ONCE).await? == AT_ONCE {}
+        let mut tries = 1;
+        loop {
+            match store::delete_user(&self.0, scope, delete).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(Failure::Refused(Refusal::WrongPassword)),
+                Err(fault) if fault.is_about_timing() && tries < TRIES => tries += 1,
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
 }
 
 /// Checks every session that gathered with one statement.

@@ -78,6 +78,16 @@ impl Fault {
         }
     }
 
+    /// What a statement would have written breaks the constraint or unique index of this name.
+    pub fn breaks(&self, constraint: &str) -> bool {
+        match self {
+            Self::Statement { source, .. } => {
+                source.as_db_error().and_then(|error| error.constraint()) == Some(constraint)
+            }
+            _ => false,
+        }
+    }
+
     /// PostgreSQL gave way to another transaction and undid the statement: the same again may pass.
     pub fn is_about_timing(&self) -> bool {
         use tokio_postgres::error::SqlState;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actors::auth::{self, Cost, Secret};
+use actors::auth::{self, Cost, Secrets};
 use actors::jobs;
 use actors::kit::retry::Backoff;
 use actors::kit::{Scope, postgres, redis};
@@ -61,9 +61,14 @@ pub async fn database() -> Database {
         postgres,
         redis: redis::Url::parse(&variable("REDIS_URL")).expect("a URL"),
         auth: auth::Settings {
-            secret: Secret::parse("0123456789abcdef0123456789abcdef").expect("a secret"),
-            access_lifetime: Duration::from_secs(900),
+            tokens: auth::token::Settings {
+                secrets: Secrets::parse("0123456789abcdef0123456789abcdef").expect("a secret"),
+                issuer: "callboard".to_owned(),
+                audience: "callboard".to_owned(),
+                lifetime: Duration::from_secs(900),
+            },
             session_lifetime: Duration::from_secs(3600),
+            sessions_keep: Duration::from_secs(3600),
             cost: Cost { memory_kib: 64, passes: 1, lanes: 1 },
             password_hands: 2,
             password_room: 64,

@@ -1,6 +1,7 @@
 -- Spends a refresh token and issues the next one of its session. Of many who bring one token at once
--- exactly one succeeds; a token that was spent before ends its session for good. Rows: the outcome
--- ('refreshed', 'reused'), the session and its user; none when the token is unknown or its session over.
+-- exactly one succeeds; a token that was spent before ends its session for good, which never lasts longer for being
+-- refreshed. Rows: the outcome ('refreshed', 'reused'), the session and its user; none when the token is unknown or
+-- its session over.
 with brought as (
     select t.hash, t.spent_at, s.id as session_id, s.user_id
     from refresh_tokens t
@@ -15,6 +16,10 @@ with brought as (
 ), issued as (
     insert into refresh_tokens (hash, session_id)
     select $2, session_id from spent
+), noted as (
+    update sessions s set refreshed_at = now()
+    from spent p
+    where s.id = p.session_id
 ), ended as (
     update sessions s set ended_at = now()
     from brought b

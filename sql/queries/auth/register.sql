@@ -6,8 +6,8 @@ with created as (
     on conflict (lower(email)) do nothing
     returning id, email, name, bio, image, created_at, updated_at
 ), opened as (
-    insert into sessions (id, user_id, expires_at)
-    select $4, id, now() + make_interval(secs => $6) from created
+    insert into sessions (id, user_id, expires_at, user_agent)
+    select $4, id, now() + make_interval(secs => $6), $7 from created
     returning id
 ), refreshable as (
     insert into refresh_tokens (hash, session_id)
