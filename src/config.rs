@@ -10,6 +10,7 @@ use std::time::Duration;
 use actors::auth::{self, Cost, Secret};
 use actors::kit::retry::Backoff;
 use actors::kit::{postgres, redis};
+use actors::notifications::Streams;
 use actors::supervision::{ledger, watchdog};
 use actors::webhooks;
 
@@ -62,6 +63,8 @@ pub struct Limits {
     pub batch: usize,
     /// Streams of notifications that may be open at once.
     pub live_streams: usize,
+    /// Those of one user.
+    pub live_streams_per_user: usize,
     /// Passwords hashed at once.
     pub password_hands: usize,
     /// Passwords that may wait.
@@ -205,7 +208,7 @@ impl Config {
             jobs: with_jobs.then(|| crate::app::job_settings(self)),
             room: limits.mailbox,
             batch: limits.batch,
-            streams: limits.live_streams,
+            streams: Streams { max: limits.live_streams, per_user: limits.live_streams_per_user },
         }
     }
 }
@@ -235,6 +238,7 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             mailbox: self.count("MAILBOX_CAPACITY", 1024),
             batch: self.count("BATCH_MAX", 128),
             live_streams: self.count("LIVE_STREAMS_MAX", 10_000),
+            live_streams_per_user: self.count("LIVE_STREAMS_PER_USER", 8),
             password_hands: self.count("PASSWORD_WORKERS", cores),
             password_room: self.count("PASSWORD_QUEUE", 64),
             job_within: self.millis("JOB_TIMEOUT_MS", 60_000),

@@ -234,7 +234,7 @@ async fn beyond_the_limit_a_stream_is_refused_until_another_ends() {
     refused.refused(503, "overloaded");
     assert!(refused.header("retry-after").is_some());
     let metrics = service.operator().get("/metrics").await.text();
-    let open_streams = metrics.lines().find(|line| line.starts_with("notifications_streams"));
+    let open_streams = metrics.lines().find(|line| line.starts_with("notifications_streams{"));
     assert!(open_streams.is_some_and(|line| line.ends_with(" 2")), "{open_streams:?}");
     drop(first);
     eventually("there is a place again", async || {
@@ -242,6 +242,28 @@ async fn beyond_the_limit_a_stream_is_refused_until_another_ends() {
     })
     .await;
     open(&service, &ann, None).await;
+}
+
+#[tokio::test]
+async fn nobody_takes_the_streams_of_the_others() {
+    let stage = Stage::new().await;
+    let limits = [("LIVE_STREAMS_MAX", "4"), ("LIVE_STREAMS_PER_USER", "2")];
+    let service = Service::run(&stage, &["serve", "--no-workers"], &limits).await;
+    let (ann, bob) = (service.client().register("ann").await, service.client().register("bob").await);
+    let first = open(&service, &ann, None).await;
+    let _second = open(&service, &ann, None).await;
+    let refused = ann.client.get(PATH).await;
+    refused.refused(429, "too_many_streams");
+    assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
+    let _bobs = [open(&service, &bob, None).await, open(&service, &bob, None).await];
+    let metrics = service.operator().get("/metrics").await.text();
+    let refusals: Vec<_> = metrics.lines().filter(|line| line.starts_with("notifications_streams_refused")).collect();
+    assert!(matches!(refusals[..], [line] if line.contains("limit=\"user\"") && line.ends_with(" 1")), "{refusals:?}");
+    drop(first);
+    eventually("there is a place again", async || {
+        (ann.client.send("HEAD", PATH, &[], "").await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -8,12 +8,14 @@ mod support {
 
 use std::time::{Duration, Instant};
 
-use actors::System;
 use actors::articles::Slug;
 use actors::auth::UserId;
 use actors::favorites::message::{AddFavorite, RemoveFavorite};
 use actors::kit::{Caller, Trace};
+use actors::{Settings, System};
 use support::database::{Database, connect, database};
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 
 fn caller() -> Caller {
     Caller { trace: Trace::default(), deadline: Instant::now() + Duration::from_secs(20) }
@@ -64,14 +66,113 @@ async fn a_favorite_taken_back_while_it_is_being_told_is_not_told() {
     telling.execute("update jobs set state = 'completed', finished_at = now()", &[]).await.unwrap();
     let favorites = system.favorites.clone();
     let taking_back = tokio::spawn(async move { favorites.remove(&caller(), remove(2)).await });
-    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    while db.client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-        tokio::task::yield_now().await;
-    }
+    waiting(&db, 1).await;
     telling.commit().await.unwrap();
     taking_back.await.unwrap().unwrap();
     tree.stop().await;
     let (_system, tree) = System::start(&with_jobs).await.unwrap();
+    assert_eq!(told(&db).await, []);
+    tree.stop().await;
+}
+
+/// Waits until so many connections to this database wait for locks.
+async fn waiting(db: &Database, count: i64) {
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let until = Instant::now() + Duration::from_secs(30);
+    while db.client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) != count {
+        assert!(Instant::now() < until, "never do {count} wait");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A connection with an open transaction.
+async fn transaction(db: &Database) -> Client {
+    let client = connect(&db.settings.postgres.config).await;
+    client.batch_execute("begin").await.unwrap();
+    client
+}
+
+/// Takes a favorite back within a transaction that stays open.
+fn take_back(client: Client, user: i64) -> JoinHandle<Client> {
+    tokio::spawn(async move {
+        let (slugs, users, wanted, traces) = (vec!["an-article"], vec![user], vec![false], vec![None::<String>]);
+        let set = include_str!("../../sql/queries/favorites/set.sql");
+        client.execute(set, &[&slugs, &users, &wanted, &traces]).await.unwrap();
+        client
+    })
+}
+
+/// Users 2 and 3 take their favorites back while these are being told. The first has left a recount, which waits; the
+/// second has not looked for one yet, and waits for the author's clock. Whoever has that, and the second.
+async fn two_take_back(db: &Database) -> (Client, JoinHandle<Client>) {
+    people(db).await;
+    let (system, tree) = System::start(&Settings { jobs: None, ..db.settings.clone() }).await.unwrap();
+    system.favorites.add(&caller(), add(2)).await.unwrap();
+    system.favorites.add(&caller(), add(3)).await.unwrap();
+    tree.stop().await;
+    let teller = transaction(db).await;
+    let tell = include_str!("../../sql/queries/notifications/tell_author.sql");
+    for user in [2_i64, 3] {
+        teller.execute(tell, &[&1_i64, &user, &None::<String>]).await.unwrap();
+    }
+    teller.batch_execute("update jobs set state = 'completed', finished_at = now()").await.unwrap();
+    let first = take_back(transaction(db).await, 2);
+    waiting(db, 1).await;
+    let second = take_back(transaction(db).await, 3);
+    waiting(db, 2).await;
+    teller.batch_execute("commit").await.unwrap();
+    let first = first.await.unwrap();
+    let clock = transaction(db).await;
+    let clock = tokio::spawn(async move {
+        clock.batch_execute("select from notification_clocks where user_id = 1 for update").await.unwrap();
+        clock
+    });
+    waiting(db, 2).await;
+    first.batch_execute("commit").await.unwrap();
+    let clock = clock.await.unwrap();
+    waiting(db, 1).await;
+    (clock, second)
+}
+
+async fn recounts(db: &Database, state: &str) -> i64 {
+    let count = "select count(*) from jobs where kind = 'favorites_recounted' and state = $1";
+    db.client.query_one(count, &[&state]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_favorite_taken_back_is_counted_by_a_recount_that_waited_already_and_leaves_no_other() {
+    let db = database().await;
+    let (clock, second) = two_take_back(&db).await;
+    clock.batch_execute("commit").await.unwrap();
+    let second = second.await.unwrap();
+    let (_system, tree) = System::start(&db.settings).await.unwrap();
+    // It has begun, and must not count before the second has committed.
+    waiting(&db, 1).await;
+    second.batch_execute("commit").await.unwrap();
+    assert_eq!(told(&db).await, []);
+    assert_eq!(recounts(&db, "completed").await, 1);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn a_recount_that_has_begun_is_not_relied_upon() {
+    let db = database().await;
+    let (clock, second) = two_take_back(&db).await;
+    let claimer = transaction(&db).await;
+    let claim = "update jobs set state = 'running', attempt = 1, worker = gen_random_uuid(), started_at = now(),
+                 unique_key = null where kind = 'favorites_recounted'";
+    assert_eq!(claimer.execute(claim, &[]).await.unwrap(), 1);
+    clock.batch_execute("commit").await.unwrap();
+    // The second waits to see what becomes of it.
+    waiting(&db, 1).await;
+    claimer.batch_execute("commit").await.unwrap();
+    second.await.unwrap().batch_execute("commit").await.unwrap();
+    assert_eq!((recounts(&db, "running").await, recounts(&db, "available").await), (1, 1));
+    // The one that had begun counted while nothing of the second was to be seen.
+    let counted = "update notifications set count = 1, actor_id = 3;
+                   update jobs set state = 'completed', finished_at = now(), worker = null where state = 'running'";
+    db.client.batch_execute(counted).await.unwrap();
+    let (_system, tree) = System::start(&db.settings).await.unwrap();
     assert_eq!(told(&db).await, []);
     tree.stop().await;
 }

@@ -71,6 +71,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
             refusals::UserNotFound,
             refusals::ArticleNotFound,
             refusals::NotificationNotFound,
+            refusals::TooManyStreams,
             refusals::WebhookNotFound,
             refusals::DeliveryNotFound,
             refusals::BodyTooSlow,
