@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use support::service::JWT_SECRET;
-use support::{Events, PATIENCE, Service, Stage, User, at_once, eventually, raw};
+use support::{Events, PATIENCE, Service, Stage, User, Wire, at_once, eventually, raw};
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -89,6 +89,34 @@ async fn a_stream_outlives_the_database() {
     })
     .await;
     assert_eq!(stream.next().await.unwrap().data["kind"], "followed");
+}
+
+#[tokio::test]
+async fn listeners_notice_a_connection_that_is_dead_without_a_sign() {
+    const CHANNELS: [&str; 2] = ["listen callboard_jobs", "listen callboard_notifications"];
+    let stage = Stage::new().await;
+    let wire = Wire::to(&stage).await;
+    let limits = [("DATABASE_URL", wire.database_url.as_str()), ("DATABASE_CONNECT_TIMEOUT_MS", "2000")];
+    let service = Service::start(&stage, &limits).await;
+    let ann = service.client().register("ann").await;
+    let mut stream = open(&service, &ann, None).await;
+    let both_listen = async || {
+        eventually("both listen", async || CHANNELS.iter().all(|channel| wire.alive(channel) == 1).then_some(())).await;
+    };
+    both_listen().await;
+    CHANNELS.iter().for_each(|channel| wire.silence(channel));
+    assert_eq!(CHANNELS.map(|channel| wire.alive(channel)), [0, 0]);
+    both_listen().await;
+    // They go on hearing: of several, one comes sooner than the slow clock.
+    let mut fastest = PATIENCE;
+    for number in 0..4 {
+        let other = service.client().register(&format!("user{number}")).await;
+        let followed = Instant::now();
+        other.follow(&ann).await;
+        assert_eq!(stream.next().await.unwrap().data["actor"]["id"], other.id);
+        fastest = fastest.min(followed.elapsed());
+    }
+    assert!(fastest < Duration::from_secs(1), "only slow clocks woke anybody: {fastest:?}");
 }
 
 /// Favorites, publications and unfavorites of many at once: what bob and others are told of, over and over.
@@ -234,7 +262,9 @@ async fn beyond_the_limit_a_stream_is_refused_until_another_ends() {
     refused.refused(503, "overloaded");
     assert!(refused.header("retry-after").is_some());
     let metrics = service.operator().get("/metrics").await.text();
-    let open_streams = metrics.lines().find(|line| line.starts_with("notifications_streams{"));
+    let open_streams = metrics
+        .lines()
+        .find(|line| line.strip_prefix("notifications_streams").is_some_and(|rest| rest.starts_with([' ', '{'])));
     assert!(open_streams.is_some_and(|line| line.ends_with(" 2")), "{open_streams:?}");
     drop(first);
     eventually("there is a place again", async || {
