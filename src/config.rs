@@ -13,6 +13,7 @@ use std::time::Duration;
 use actors::auth;
 use actors::kit::retry::Backoff;
 use actors::kit::{postgres, redis};
+use actors::notifications::Streams;
 use actors::supervision::{ledger, watchdog};
 use actors::webhooks;
 
@@ -70,6 +71,8 @@ pub struct Limits {
     pub batch: usize,
     /// Streams of notifications that may be open at once.
     pub live_streams: usize,
+    /// Those of one user.
+    pub live_streams_per_user: usize,
     /// What an attempt of a job may take.
     pub job_within: Duration,
     /// The bound on the wait after a job's first failed attempt.
@@ -205,7 +208,7 @@ impl Config {
             jobs: with_jobs.then(|| crate::app::job_settings(self)),
             room: limits.mailbox,
             batch: limits.batch,
-            streams: limits.live_streams,
+            streams: Streams { max: limits.live_streams, per_user: limits.live_streams_per_user },
         }
     }
 }
@@ -233,6 +236,7 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             mailbox: self.count("MAILBOX_CAPACITY", 1024),
             batch: self.count("BATCH_MAX", 128),
             live_streams: self.count("LIVE_STREAMS_MAX", 10_000),
+            live_streams_per_user: self.count("LIVE_STREAMS_PER_USER", 8),
             job_within: self.millis("JOB_TIMEOUT_MS", 60_000),
             job_backoff: self.millis("JOB_BACKOFF_MS", 1000),
             job_backoff_cap: self.millis("JOB_BACKOFF_CAP_MS", 60_000),

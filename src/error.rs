@@ -164,6 +164,15 @@ impl From<notifications::Refusal> for ApiError {
     fn from(refusal: notifications::Refusal) -> Self {
         match refusal {
             notifications::Refusal::NotFound => Self::not_found("Notification not found"),
+            // A stream whose client is gone has its place for as long as it takes to notice that.
+            notifications::Refusal::TooManyStreams => Self {
+                header: Some((RETRY_AFTER, HeaderValue::from_static("15"))),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too_many_streams",
+                    "You have as many streams open as you may have",
+                )
+            },
         }
     }
 }

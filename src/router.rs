@@ -97,7 +97,7 @@ pub fn admin() -> Result<Router, matchit::InsertError> {
         observed "/jobs/pause" => { POST: admin::jobs::pause }
         observed "/jobs/resume" => { POST: admin::jobs::resume }
         observed "/jobs/retry" => { POST: admin::jobs::retry_all }
-        observed "/jobs/{id}" => { GET: admin::jobs::find }
+        quiet "/jobs/{id}" => { GET: admin::jobs::find }
         observed "/jobs/{id}/cancel" => { POST: admin::jobs::cancel }
         observed "/jobs/{id}/retry" => { POST: admin::jobs::retry }
         quiet "/" => { GET: admin::console::page }

@@ -92,7 +92,11 @@ async fn a_pause_holds_for_every_process_and_publishing_goes_on() {
     bob.follow(&ann).await;
     stage.jobs_done().await;
     assert_eq!(two.operator().ask("/jobs/pause").await.expect(200), json!({"paused": true, "changed": true}));
+    let since = one.operator().get("/jobs").await.expect(200)["paused_at"].clone();
+    assert!(since.as_str().is_some_and(|since| since.ends_with('Z')), "{since}");
     assert_eq!(one.operator().ask("/jobs/pause").await.expect(200), json!({"paused": true, "changed": false}));
+    assert_eq!(two.operator().get("/jobs").await.expect(200)["paused_at"], since, "a second pause is the first one");
+    assert!(command(&one, &["list"]).await.1.contains("all jobs are paused since "));
     for number in 0..5 {
         ann.publish(&format!("Number {number}")).await;
     }
@@ -104,6 +108,7 @@ async fn a_pause_holds_for_every_process_and_publishing_goes_on() {
     assert_eq!(cancelled, json!({"state": "cancelled"}));
     one.operator().ask(&format!("/jobs/{waiting}/cancel")).await.refused(404, "not_found");
     assert_eq!(command(&two, &["resume"]).await.0, 0);
+    assert_eq!(one.operator().get("/jobs").await.expect(200)["paused_at"], json!(null));
     stage.jobs_done().await;
     assert_eq!(bob.inbox().await.1, 4, "all but the one that was called off");
 }

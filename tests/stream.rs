@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::service::JWT_SECRET;
 use support::tokens::{claims, header, signed};
-use support::{Events, PATIENCE, Service, Stage, User, at_once, eventually, raw};
+use support::{Events, PATIENCE, Service, Stage, User, Wire, at_once, eventually, raw};
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -87,6 +87,34 @@ async fn a_stream_outlives_the_database() {
     })
     .await;
     assert_eq!(stream.next().await.unwrap().data["kind"], "followed");
+}
+
+#[tokio::test]
+async fn listeners_notice_a_connection_that_is_dead_without_a_sign() {
+    const CHANNELS: [&str; 2] = ["listen callboard_jobs", "listen callboard_notifications"];
+    let stage = Stage::new().await;
+    let wire = Wire::to(&stage).await;
+    let limits = [("DATABASE_URL", wire.database_url.as_str()), ("DATABASE_CONNECT_TIMEOUT_MS", "2000")];
+    let service = Service::start(&stage, &limits).await;
+    let ann = service.client().register("ann").await;
+    let mut stream = open(&service, &ann, None).await;
+    let both_listen = async || {
+        eventually("both listen", async || CHANNELS.iter().all(|channel| wire.alive(channel) == 1).then_some(())).await;
+    };
+    both_listen().await;
+    CHANNELS.iter().for_each(|channel| wire.silence(channel));
+    assert_eq!(CHANNELS.map(|channel| wire.alive(channel)), [0, 0]);
+    both_listen().await;
+    // They go on hearing: of several, one comes sooner than the slow clock.
+    let mut fastest = PATIENCE;
+    for number in 0..4 {
+        let other = service.client().register(&format!("user{number}")).await;
+        let followed = Instant::now();
+        other.follow(&ann).await;
+        assert_eq!(stream.next().await.unwrap().data["actor"]["id"], other.id);
+        fastest = fastest.min(followed.elapsed());
+    }
+    assert!(fastest < Duration::from_secs(1), "only slow clocks woke anybody: {fastest:?}");
 }
 
 /// Favorites, publications and unfavorites of many at once: what bob and others are told of, over and over.
@@ -232,7 +260,9 @@ async fn beyond_the_limit_a_stream_is_refused_until_another_ends() {
     refused.refused(503, "overloaded");
     assert!(refused.header("retry-after").is_some());
     let metrics = service.operator().get("/metrics").await.text();
-    let open_streams = metrics.lines().find(|line| line.starts_with("notifications_streams"));
+    let open_streams = metrics
+        .lines()
+        .find(|line| line.strip_prefix("notifications_streams").is_some_and(|rest| rest.starts_with([' ', '{'])));
     assert!(open_streams.is_some_and(|line| line.ends_with(" 2")), "{open_streams:?}");
     drop(first);
     eventually("there is a place again", async || {
@@ -240,6 +270,28 @@ async fn beyond_the_limit_a_stream_is_refused_until_another_ends() {
     })
     .await;
     open(&service, &ann, None).await;
+}
+
+#[tokio::test]
+async fn nobody_takes_the_streams_of_the_others() {
+    let stage = Stage::new().await;
+    let limits = [("LIVE_STREAMS_MAX", "4"), ("LIVE_STREAMS_PER_USER", "2")];
+    let service = Service::run(&stage, &["serve", "--no-workers"], &limits).await;
+    let (ann, bob) = (service.client().register("ann").await, service.client().register("bob").await);
+    let first = open(&service, &ann, None).await;
+    let _second = open(&service, &ann, None).await;
+    let refused = ann.client.get(PATH).await;
+    refused.refused(429, "too_many_streams");
+    assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
+    let _bobs = [open(&service, &bob, None).await, open(&service, &bob, None).await];
+    let metrics = service.operator().get("/metrics").await.text();
+    let refusals: Vec<_> = metrics.lines().filter(|line| line.starts_with("notifications_streams_refused")).collect();
+    assert!(matches!(refusals[..], [line] if line.contains("limit=\"user\"") && line.ends_with(" 1")), "{refusals:?}");
+    drop(first);
+    eventually("there is a place again", async || {
+        (ann.client.send("HEAD", PATH, &[], "").await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ pub struct Settings {
     /// Messages in one statement.
     pub batch: usize,
     /// Streams of notifications that may be open at once.
-    pub streams: usize,
+    pub streams: notifications::Streams,
 }
 
 /// A handle on each domain of the running actors.

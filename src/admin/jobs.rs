@@ -1,6 +1,8 @@
 //! The jobs, as operators see them.
 
-use actors::jobs::{CancelJob, FindJob, JobView, ListJobs, PauseJobs, RetryDead, RetryJob, Standing, State, why};
+use actors::jobs::{
+    CancelJob, FindJob, JobView, ListJobs, Listed, PauseJobs, RetryDead, RetryJob, Standing, State, why,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,6 +18,9 @@ use crate::response::{self, Response};
 struct Page {
     jobs: Vec<JobBody>,
     counts: BTreeMap<String, i64>,
+    /// Since when no process takes jobs; null while they do.
+    #[serde(with = "time::serde::rfc3339::option")]
+    paused_at: Option<OffsetDateTime>,
     next: Option<String>,
 }
 
@@ -112,11 +117,11 @@ pub async fn list(request: Request) -> Result<Response, ApiError> {
     let paging = query.paging();
     let query = query.finish()?;
     let list = ListJobs { state, kind, before: paging.before, limit: paging.limit };
-    let (jobs, counts) = request.app.system.jobs.list(&request.caller, list).await?;
+    let Listed { jobs, counts, paused_at } = request.app.system.jobs.list(&request.caller, list).await?;
     let full = i64::try_from(jobs.len()).is_ok_and(|count| count == paging.limit);
     let last = jobs.last().filter(|_| full).map(|job| job.id);
     let next = last.map(|id| query.link(request.head.uri.path(), paging.limit, ("cursor", &encode_cursor(id))));
-    response::ok(&Page { jobs: jobs.into_iter().map(JobBody::from).collect(), counts, next })
+    response::ok(&Page { jobs: jobs.into_iter().map(JobBody::from).collect(), counts, paused_at, next })
 }
 
 /// `GET /jobs/{id}`

@@ -80,6 +80,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
             refusals::SessionNotFound,
             refusals::ArticleNotFound,
             refusals::NotificationNotFound,
+            refusals::TooManyStreams,
             refusals::WebhookNotFound,
             refusals::DeliveryNotFound,
             refusals::BodyTooSlow,

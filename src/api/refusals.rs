@@ -61,6 +61,9 @@ refusals! {
     NotificationNotFound: "There is no such notification, or it is somebody else's." => [
         notifications::Refusal::NotFound.into(),
     ];
+    TooManyStreams: "One has as many streams open as anybody may have." => [
+        notifications::Refusal::TooManyStreams.into(),
+    ];
     WebhookNotFound: "There is no such webhook, or it is somebody else's." => [webhooks::Refusal::NotFound.into()];
     DeliveryNotFound: "There is no such delivery, or it is somebody else's." => [
         webhooks::Refusal::DeliveryNotFound.into(),

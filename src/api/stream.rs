@@ -19,7 +19,7 @@ use futures_util::stream;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::notifications::NotificationBody;
-use super::refusals::{BadQuery, Failures, Unauthorized};
+use super::refusals::{BadQuery, Failures, TooManyStreams, Unauthorized};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::request::Request;
@@ -51,7 +51,7 @@ struct Following {
 /// A client that comes back with `Last-Event-ID` is told what changed meanwhile, and nothing twice; several
 /// changes of one notification come as one, and what was taken back does not come at all. Without it, or with a
 /// number that was never given, a stream begins with what is yet to happen. It ends when the service stops and when
-/// the token expires or its session ends, then within 20 seconds.
+/// the token expires or its session ends, then within 20 seconds. Nobody may have more than a few open at once.
 #[utoipa::path(
     get, path = "/api/notifications/stream", operation_id = "follow_notifications", tag = "notifications",
     security(("bearer" = [])),
@@ -63,6 +63,7 @@ struct Following {
             example = "id: 7\nevent: notification\ndata: {\"id\":4,\"kind\":\"followed\",…}\n\n"),
         (status = 400, response = BadQuery),
         (status = 401, response = Unauthorized),
+        (status = 429, response = TooManyStreams),
         Failures,
     )
 )]

@@ -67,6 +67,7 @@ enum Question {
 struct Page {
     jobs: Vec<Job>,
     counts: std::collections::BTreeMap<String, i64>,
+    paused_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -120,7 +121,9 @@ fn page(body: &str) -> serde_json::Result<Vec<String>> {
     };
     let rows: Vec<_> = std::iter::once(TITLES.map(str::to_owned)).chain(page.jobs.into_iter().map(cells)).collect();
     let counts: Vec<_> = page.counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
-    Ok(std::iter::once(plain(&counts.join(", "))).chain(aligned(&rows, 3..5)).collect())
+    let paused = page.paused_at.map(|since| format!("all jobs are paused since {since}"));
+    let summary = counts.into_iter().chain(paused).collect::<Vec<_>>().join(", ");
+    Ok(std::iter::once(plain(&summary)).chain(aligned(&rows, 3..5)).collect())
 }
 
 /// A line for each field, in the order of their names.

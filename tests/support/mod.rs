@@ -25,6 +25,7 @@ pub mod servers;
 pub mod service;
 pub mod tls;
 pub mod tokens;
+pub mod wire;
 
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ pub use events::Events;
 pub use hooks::Hooks;
 pub use press::Press;
 pub use service::Service;
+pub use wire::Wire;
 
 /// How long anything may take before it counts as never: generous, for machines that are slow and busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio_postgres::Row;
 
 use super::desk::ListJobs;
@@ -49,8 +50,8 @@ pub(super) async fn find(db: &Postgres, scope: &Scope, job: i64) -> Result<Optio
     let standing = Standing {
         attempts,
         worker: row.get("worker"),
-        sent: row.get::<_, Option<time::OffsetDateTime>>("sent_at").is_some(),
-        cancel_requested: row.get::<_, Option<time::OffsetDateTime>>("cancel_requested_at").is_some(),
+        sent: row.get::<_, Option<OffsetDateTime>>("sent_at").is_some(),
+        cancel_requested: row.get::<_, Option<OffsetDateTime>>("cancel_requested_at").is_some(),
         paused: row.get("paused"),
         workers: row.get("workers"),
         known: row.get("known"),
@@ -81,6 +82,12 @@ pub(super) async fn retry_all(db: &Postgres, scope: &Scope, limit: i64) -> Resul
 pub(super) async fn cancel(db: &Postgres, scope: &Scope, job: i64) -> Result<Option<State>, Fault> {
     let rows = db.write(scope, sql!("jobs/cancel"), &[&job]).await?;
     Ok(rows.first().and_then(|row| State::parse(row.get("state"))))
+}
+
+/// Since when no process takes jobs.
+pub(super) async fn paused_at(db: &Postgres, scope: &Scope) -> Result<Option<OffsetDateTime>, Fault> {
+    let rows = db.read(scope, sql!("jobs/paused"), &[]).await?;
+    Ok(rows.first().and_then(|row| row.get("paused_at")))
 }
 
 /// Whether that changed anything.

@@ -1,5 +1,7 @@
 //! What operators ask and order about jobs, and the actor that answers.
 
+use time::OffsetDateTime;
+
 use super::book;
 use super::message::State;
 use super::store::{self, Counts};
@@ -34,6 +36,17 @@ pub struct ListJobs {
     pub limit: i64,
 }
 
+/// A page of jobs, and how it stands with all of them.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The page, newest first.
+    pub jobs: Vec<JobView>,
+    /// How many there are in each state that matters while they are in it.
+    pub counts: Counts,
+    /// Since when no process takes jobs; `None` while they do.
+    pub paused_at: Option<OffsetDateTime>,
+}
+
 /// Read one job.
 #[derive(Debug, Clone, Copy)]
 pub struct FindJob(pub i64);
@@ -57,7 +70,7 @@ pub struct CancelJob(pub i64);
 #[derive(Debug, Clone, Copy)]
 pub struct PauseJobs(pub bool);
 
-command!(ListJobs, "list", (Vec<JobView>, Counts), Refusal, idempotent: true);
+command!(ListJobs, "list", Listed, Refusal, idempotent: true);
 command!(FindJob, "find", (JobView, Standing), Refusal, idempotent: true);
 command!(RetryJob, "retry", (), Refusal, idempotent: false);
 command!(RetryDead, "retry_dead", usize, Refusal, idempotent: false);
@@ -103,7 +116,8 @@ impl Worker for Desk {
 impl Desk {
     async fn list(&self, scope: &Scope, list: ListJobs) -> Answer<ListJobs> {
         let jobs = book::list(&self.0, scope, &list).await?;
-        Ok((jobs, store::count(&self.0, scope).await?))
+        let counts = store::count(&self.0, scope).await?;
+        Ok(Listed { jobs, counts, paused_at: book::paused_at(&self.0, scope).await? })
     }
 }
 

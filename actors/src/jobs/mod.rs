@@ -40,11 +40,12 @@ use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
-pub use desk::{CancelJob, FindJob, ListJobs, PauseJobs, Refusal, RetryDead, RetryJob};
+pub use desk::{CancelJob, FindJob, ListJobs, Listed, PauseJobs, Refusal, RetryDead, RetryJob};
 pub use message::{Job, JobError, State};
 pub use store::{Counts, live_workers, live_workers_in};
 pub use view::{Attempt, JobView, Standing, why};
 
+use crate::kit::listen::Listener;
 use crate::kit::postgres::{Postgres, Transaction};
 use crate::kit::redis::Redis;
 use crate::kit::retry::Backoff;
@@ -197,11 +198,11 @@ impl Jobs {
         (Self { desk }, child)
     }
 
-    /// A page of jobs, and how many there are in each state.
+    /// A page of jobs, how many there are in each state, and whether any are taken.
     ///
     /// # Errors
     /// None of its own.
-    pub async fn list(&self, caller: &Caller, list: ListJobs) -> Result<(Vec<JobView>, Counts), Failure<Refusal>> {
+    pub async fn list(&self, caller: &Caller, list: ListJobs) -> Result<Listed, Failure<Refusal>> {
         self.desk.ask(caller, list).await
     }
 
@@ -279,13 +280,14 @@ pub fn workers(
     let pool = Endpoint::new("jobs/pool", "root/jobs/pool", hands * 2);
     let consumer =
         consumer::Consumer { shared: Arc::clone(&shared), pool: pool.clone(), hands: Arc::new(Semaphore::new(hands)) };
+    let listener = Listener { postgres: postgres.clone(), hear: Arc::clone(&shared) };
     // An attempt is ended at its own limit; one that is not, for that long again, is stuck.
     let patience = Patience { hold: Some(longest * 2), kill: true };
     Ok(vec![
         child::pool(&pool, Arc::new(pool::Executor(Arc::clone(&shared))), hands).with_patience(patience),
         child::routine("consumer", Arc::new(consumer)),
         child::routine("relay", Arc::new(relay::Relay(Arc::clone(&shared)))),
-        child::routine("listener", Arc::new(relay::Listener(Arc::clone(&shared)))),
+        child::routine("listener", Arc::new(listener)),
         child::routine("scheduler", Arc::new(scheduler::Scheduler(Arc::clone(&shared)))),
         child::routine("rescuer", Arc::new(rescuer::Rescuer(Arc::clone(&shared)))),
         child::routine("reconciler", Arc::new(reconciler::Reconciler::new(shared))),

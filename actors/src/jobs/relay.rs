@@ -1,4 +1,4 @@
-//! The relay: moves unsent jobs from the table to the stream. The listener: wakes it.
+//! The relay: moves unsent jobs from the table to the stream. What wakes it: the listener hears of new ones.
 //!
 //! Jobs are locked, added to the stream and marked as sent in one transaction. A crash between adding and
 //! committing sends them twice, which a claim makes harmless; none is forgotten. Several relays at once
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind};
-use tokio_postgres::{AsyncMessage, NoTls};
 
 use super::Shared;
 use super::store::{self, Unsent};
 use super::stream::Keys;
+use crate::kit::listen::Hear;
 use crate::kit::retry::Backoff;
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::trace::Span;
@@ -96,53 +96,14 @@ fn producer_span(job: &Unsent) -> Span {
     })
 }
 
-/// Keeps a connection on which PostgreSQL says that there are new jobs.
-pub(super) struct Listener(pub(super) Arc<Shared>);
+impl Hear for Shared {
+    const CHANNEL: &'static str = "callboard_jobs";
 
-impl Routine for Listener {
-    async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
-        let mut failures = 0;
-        while !stopping.is_asked() {
-            let heard = stopping.unless(self.listen()).await;
-            failures += 1;
-            match heard {
-                None => break,
-                Some(Ok(())) => failures = 1,
-                Some(Err(error)) if failures == 1 => {
-                    tracing::warn!(%error, "cannot listen for new jobs; the slow clock goes on")
-                }
-                Some(Err(_)) => {}
-            }
-            if stopping.unless(tokio::time::sleep(RETRY.draw(failures))).await.is_none() {
-                break;
-            }
-        }
-        Ok(())
+    fn begun(&self) {
+        self.wake.notify_one();
     }
-}
 
-impl Listener {
-    /// Listens until the connection ends.
-    async fn listen(&self) -> Result<(), tokio_postgres::Error> {
-        let (client, mut connection) = self.0.postgres.readers().config().connect(NoTls).await?;
-        let shared = Arc::clone(&self.0);
-        let hear = async move {
-            while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-                if let AsyncMessage::Notification(_) = message? {
-                    shared.wake.notify_one();
-                }
-            }
-            Ok::<_, tokio_postgres::Error>(())
-        };
-        let listen = async {
-            client.batch_execute("listen callboard_jobs").await?;
-            // What committed before we listened gave no notice to us.
-            self.0.wake.notify_one();
-            std::future::pending::<Result<(), tokio_postgres::Error>>().await
-        };
-        tokio::select! {
-            ended = hear => ended,
-            failed = listen => failed,
-        }
+    fn heard(&self, _: &str) {
+        self.wake.notify_one();
     }
 }

@@ -41,6 +41,8 @@ pub struct Domain {
     pub favorites_removed: Counter<u64>,
     /// Streams of notifications that are open.
     pub streams: UpDownCounter<i64>,
+    /// Streams of notifications that were refused, by the `limit` that was reached: `user` or `all`.
+    pub streams_refused: Counter<u64>,
 }
 
 /// What the jobs count.
@@ -104,6 +106,7 @@ impl Instruments {
                     .i64_up_down_counter("notifications.streams")
                     .with_description("Streams of notifications that are open.")
                     .build(),
+                streams_refused: counter("notifications.streams.refused", "Streams refused, by limit."),
             },
             jobs: Jobs {
                 enqueued: counter("jobs.enqueued", "Jobs that the relay moved to the stream."),

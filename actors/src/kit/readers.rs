@@ -68,6 +68,11 @@ impl Readers {
         &self.config
     }
 
+    /// How long a statement may wait for a connection.
+    pub(crate) fn connect_within(&self) -> Duration {
+        self.connect_within
+    }
+
     /// How many are connected.
     pub fn connected(&self) -> usize {
         self.slots.iter().filter(|slot| slot.borrow().client().is_some()).count()

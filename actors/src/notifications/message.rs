@@ -77,6 +77,9 @@ pub enum Refusal {
     /// There is no such notification, or it is somebody else's.
     #[error("notification not found")]
     NotFound,
+    /// They have as many streams open as one user may have.
+    #[error("too many streams")]
+    TooManyStreams,
 }
 
 /// Read a page of somebody's notifications.

@@ -20,8 +20,7 @@ mod store;
 
 use std::sync::Arc;
 
-use hub::Hub;
-use listener::Listener;
+use hub::{Full, Hub};
 pub use live::Reader;
 use message::{
     Inbox, InboxMessage, ListNotifications, MarkRead, Preferences, ReadNews, ReadPreferences, SetPreferences,
@@ -31,6 +30,7 @@ pub use message::{Kind, Notification, Refusal};
 use crate::auth::UserId;
 use crate::jobs::Effect;
 use crate::kit::command::Outcome;
+use crate::kit::listen::Listener;
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
 use crate::kit::{Ask, Caller, Endpoint, Failure, Scope};
@@ -46,7 +46,16 @@ pub struct Settings {
     /// Messages in one statement.
     pub batch: usize,
     /// Streams that may be open at once.
-    pub streams: usize,
+    pub streams: Streams,
+}
+
+/// How many streams may be open at once in this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Streams {
+    /// All together.
+    pub max: usize,
+    /// Those of one user.
+    pub per_user: usize,
 }
 
 /// The domain, as the front knows it. Cheap to clone.
@@ -62,9 +71,9 @@ impl Notifications {
     pub fn new(postgres: &Postgres, settings: Settings) -> (Self, Vec<ChildSpec>) {
         let inbox = Endpoint::new("notifications/inbox", "root/notifications/inbox", settings.room);
         // A stream asks one thing at a time, so that this has room whenever the hub has a seat.
-        let live = Endpoint::new("notifications/live", "root/notifications/live", settings.streams);
+        let live = Endpoint::new("notifications/live", "root/notifications/live", settings.streams.max);
         let hub = Arc::new(Hub::new(settings.streams));
-        let listener = Listener { postgres: postgres.clone(), hub: Arc::clone(&hub) };
+        let listener = Listener { postgres: postgres.clone(), hear: Arc::clone(&hub) };
         let children = vec![
             child::pool(&inbox, Arc::new(InboxKeeper(postgres.clone())), settings.hands),
             child::batcher(&live, Arc::new(live::Live(postgres.clone())), 2, settings.batch),
@@ -97,9 +106,12 @@ impl Notifications {
     /// Tells somebody as it happens: what changes after the change of this number, or from now on.
     ///
     /// # Errors
-    /// Overloaded when too many streams are open.
+    /// [`Refusal::TooManyStreams`]; overloaded when too many of all users are open.
     pub async fn follow(&self, caller: &Caller, user: UserId, after: Option<i64>) -> Result<Reader, Failure<Refusal>> {
-        let seat = self.hub.sit(user).ok_or_else(|| Failure::Overloaded(Arc::clone(self.live.path())))?;
+        let seat = self.hub.sit(user).map_err(|full| match full {
+            Full::House => Failure::Overloaded(Arc::clone(self.live.path())),
+            Full::User => Failure::Refused(Refusal::TooManyStreams),
+        })?;
         Reader::begin(caller, seat, self.live.clone(), after).await
     }
 

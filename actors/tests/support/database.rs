@@ -7,6 +7,7 @@ use actors::auth::{self, Cost, Secrets};
 use actors::jobs;
 use actors::kit::retry::Backoff;
 use actors::kit::{Scope, postgres, redis};
+use actors::notifications::Streams;
 use actors::supervision::{ledger, watchdog};
 use actors::webhooks::{self, Answered, Letter, Post, Undelivered, Unfit};
 use actors::{Settings, migrations};
@@ -100,7 +101,7 @@ pub async fn database() -> Database {
         }),
         room: 1024,
         batch: 64,
-        streams: 64,
+        streams: Streams { max: 64, per_user: 64 },
     };
     Database { settings, client }
 }

@@ -89,15 +89,21 @@ with wanted as (
     where n.id = b.id and b.count <= b.taken
 ), recounted as (
     -- A notification that was made while this statement waited for its favorite is not visible to it: a job
-    -- counts again.
-    insert into jobs (kind, args, traceparent)
+    -- counts again. One that waits counts for all, also for us: our author's clock is locked when it is looked for,
+    -- and one that is being claimed is waited for and found to wait no more. So its attempt begins later, and with
+    -- its own lock on that clock (notifications/lock) waits for our commit before it counts.
+    insert into jobs (kind, args, unique_key, traceparent)
     select distinct on (r.notification_id)
-           'favorites_recounted', jsonb_build_object('notification_id', r.notification_id), w.traceparent
+           'favorites_recounted', jsonb_build_object('notification_id', r.notification_id), r.notification_id::text,
+           w.traceparent
     from removed r
     join target t on t.id = r.article_id
     join wanted w on w.slug = t.slug and w.user_id = r.user_id
     where r.notification_id is not null
       and not exists (select from notifications n where n.id = r.notification_id)
+      -- Reads the locks' rows, so that they are taken first; an author without a clock has gone, with what they were told.
+      and t.author_id = any (array(select user_id from clocks))
+    on conflict (kind, unique_key) where unique_key is not null and state in ('scheduled', 'available') do nothing
 )
 select w.slug, w.user_id,
        r.user_id is not null or (w.favorited and n.user_id is null) as was_favorited,
