@@ -15,6 +15,7 @@ use actors::{System, jobs};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::body::Memory;
 use crate::config::Config;
 use crate::router::{self, Router};
 use crate::server::Listener;
@@ -33,6 +34,8 @@ pub struct App {
     pub ready: AtomicBool,
     /// The exporters behind `/metrics`.
     pub telemetry: Telemetry,
+    /// What the bodies of requests may take of it.
+    pub bodies: Memory,
 }
 
 /// What a server process does.
@@ -100,7 +103,8 @@ pub async fn serve(
     let admin = bind("ADMIN_ADDR", config.admin_addr).await?;
     let addresses = Addresses { public: public.as_ref().map(Listener::address), admin: admin.address() };
     let (system, mut tree) = System::start(&config.system(role != Role::Api)).await?;
-    let app = Arc::new(App { config, system, ready: AtomicBool::new(true), telemetry });
+    let bodies = Memory::new(config.limits.front.bodies);
+    let app = Arc::new(App { config, system, ready: AtomicBool::new(true), telemetry, bodies });
     crate::telemetry::instruments::observe(&app);
     let (stop_public, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
     let grace = app.config.limits.shutdown_grace;

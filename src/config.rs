@@ -13,7 +13,12 @@ use actors::kit::{postgres, redis};
 use actors::supervision::{ledger, watchdog};
 use actors::webhooks;
 
+use crate::proxies::Proxies;
 use crate::webhooks::Client;
+
+mod front;
+
+pub use front::Front;
 
 /// How often the watchdog looks at the actors.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -39,6 +44,8 @@ pub struct Config {
     pub chaos_enabled: bool,
     /// Whether webhooks may be sent to addresses that are not public.
     pub webhooks_allow_private: bool,
+    /// Whose word about a client's address is taken.
+    pub trusted_proxies: Proxies,
     /// What this process is called in the ledger.
     pub node: String,
     /// Every limit.
@@ -48,14 +55,10 @@ pub struct Config {
 /// Every limit of queues, pools, waits and sizes.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections to each listener.
-    pub connections: usize,
-    /// What a client may take to send its first byte, and each request's head.
-    pub head_within: Duration,
+    /// What a client may take of the front.
+    pub front: Front,
     /// What a request may take in all.
     pub request_within: Duration,
-    /// A request's body, in bytes.
-    pub body: usize,
     /// Messages that may wait at each actor.
     pub mailbox: usize,
     /// Messages in one statement.
@@ -149,6 +152,7 @@ impl Config {
         let job_workers = table.count("JOB_WORKERS", 8);
         let chaos_enabled = table.switch("CHAOS_ENABLED", false);
         let webhooks_allow_private = table.switch("WEBHOOKS_ALLOW_PRIVATE", false);
+        let trusted_proxies = table.parsed("TRUSTED_PROXIES", Proxies::parse).unwrap_or_default();
         let limits = table.limits(cores);
         let node = table.text("NODE_NAME").unwrap_or_else(node_name);
         match (http_addr, admin_addr, postgres, redis, jwt_secret) {
@@ -165,6 +169,7 @@ impl Config {
                     job_workers,
                     chaos_enabled,
                     webhooks_allow_private,
+                    trusted_proxies,
                     node,
                     limits,
                 })
@@ -228,10 +233,8 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
         // Nobody waits for longer than a request may take: what is in hand for longer is stuck.
         let hold = u64::try_from(request_within.as_millis()).unwrap_or(u64::MAX).saturating_add(2000);
         Limits {
-            connections: self.count("HTTP_MAX_CONNECTIONS", 10_000),
-            head_within: self.millis("HTTP_HEAD_TIMEOUT_MS", 10_000),
+            front: Front::read(self),
             request_within,
-            body: self.count("HTTP_BODY_LIMIT", 1024 * 1024),
             mailbox: self.count("MAILBOX_CAPACITY", 1024),
             batch: self.count("BATCH_MAX", 128),
             live_streams: self.count("LIVE_STREAMS_MAX", 10_000),
@@ -266,17 +269,15 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
     }
 
     fn required<T>(&mut self, variable: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        match self.text(variable).as_deref().map(parse) {
-            Some(Ok(value)) => Some(value),
-            Some(Err(problem)) => {
-                self.mistake(variable, problem);
-                None
-            }
-            None => {
-                self.mistake(variable, "is required");
-                None
-            }
+        if self.text(variable).is_none() {
+            self.mistake(variable, "is required");
         }
+        self.parsed(variable, parse)
+    }
+
+    fn parsed<T>(&mut self, variable: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let parsed = self.text(variable).as_deref().map(parse)?;
+        parsed.map_err(|problem| self.mistake(variable, problem)).ok()
     }
 
     fn address(&mut self, variable: &'static str, default: &str) -> Option<SocketAddr> {

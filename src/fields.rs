@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Detail};
 
+/// Objects and lists within each other. Nothing of ours is nearly as deep.
+const DEPTH: usize = 32;
+
 /// The fields of a body, and what was wrong with those that were taken so far.
 #[derive(Debug)]
 pub struct Fields {
@@ -23,6 +26,9 @@ impl Fields {
     /// When it is not JSON, or not an object.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let bad = |message: String| ApiError::new(hyper::StatusCode::BAD_REQUEST, "invalid_json", message);
+        if is_deeper_than(body, DEPTH) {
+            return Err(bad(format!("The body is nested deeper than {DEPTH} levels")));
+        }
         match serde_json::from_slice(body) {
             Ok(Value::Object(object)) => Ok(Self { object, problems: Vec::new() }),
             Ok(_) => Err(bad("The body must be a JSON object".to_owned())),
@@ -106,6 +112,25 @@ impl Fields {
     }
 }
 
+/// Whether more objects and lists are within each other. Told before anything is built of them.
+fn is_deeper_than(body: &[u8], limit: usize) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > limit {
+            return true;
+        }
+    }
+    false
+}
+
 /// Values that are there together or not at all.
 pub trait Required {
     /// The values themselves.
@@ -154,6 +179,17 @@ mod tests {
         let Ok(mut fields) = Fields::parse(br#"{"a":null}"#) else { unreachable!() };
         assert_eq!(fields.optional("a", not_x), None);
         assert!(fields.finish(()).is_ok());
+    }
+
+    #[test]
+    fn a_body_has_a_depth_and_brackets_in_texts_do_not_count() {
+        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Fields::parse(nested(DEPTH - 1).as_bytes()).is_ok());
+        assert!(Fields::parse(nested(DEPTH).as_bytes()).is_err_and(|error| error.message.contains("deeper")));
+        let text = format!("{{\"a\":\"\\\"{}\\\\\"}}", "[{".repeat(100));
+        assert!(Fields::parse(text.as_bytes()).is_ok(), "{text}");
+        let long = format!("{{\"a\":[{}[]]}}", "[],".repeat(1000));
+        assert!(Fields::parse(long.as_bytes()).is_ok());
     }
 
     #[test]

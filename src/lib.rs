@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod api;
 pub mod app;
+pub mod body;
 pub mod cli;
 pub mod config;
 pub mod dev;
@@ -15,8 +16,10 @@ mod develop;
 mod doctor;
 pub mod error;
 pub mod fields;
+mod forwarded;
 pub mod observe;
 mod operate;
+pub mod proxies;
 pub mod query;
 pub mod request;
 pub mod response;

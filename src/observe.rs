@@ -18,9 +18,11 @@ use opentelemetry::{Context, KeyValue};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::proxies::ClientAddress;
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::router::{Found, Router};
+use crate::server::head;
 use crate::telemetry::instruments::{self, Completed};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,7 +32,12 @@ const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const N_PLUS_ONE: u32 = 5;
 
 /// Answers a request; never fails.
-pub async fn answer(app: Arc<App>, router: &Router, request: hyper::Request<Incoming>) -> Response {
+pub async fn answer(
+    app: Arc<App>,
+    router: &Router,
+    request: hyper::Request<Incoming>,
+    peer: ClientAddress,
+) -> Response {
     let started = Instant::now();
     let (head, body) = request.into_parts();
     let found = router.find(head.uri.path());
@@ -38,14 +45,15 @@ pub async fn answer(app: Arc<App>, router: &Router, request: hyper::Request<Inco
     let route = found.as_ref().map(|found| found.route.pattern);
     let (method, version) = (head.method.clone(), head.version);
     let id = request_id(&head);
+    let client = app.config.trusted_proxies.client(peer, &head.headers);
     let tally = Arc::new(Tally::default());
     let remote = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parse_traceparent);
-    let span = observed.then(|| server_span(&head, remote.as_ref(), route, &tally));
+    let span = observed.then(|| server_span(&head, remote.as_ref(), route, client, &tally));
     let trace = span.as_ref().map_or_else(|| Trace::unrecorded(remote.as_ref()), |span| span.trace().clone());
     let trace_id = trace.span_context().trace_id().to_string();
     let caller = Caller { trace: trace.clone(), deadline: started + app.config.limits.request_within };
     let active = instruments::active(known_method(&method));
-    let handled = AssertUnwindSafe(dispatch(Arc::clone(&app), head, body, found, caller)).catch_unwind();
+    let handled = AssertUnwindSafe(dispatch(Arc::clone(&app), head, body, found, caller, client)).catch_unwind();
     let answered = handled.with_context(trace.context().clone()).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
@@ -73,7 +81,9 @@ async fn dispatch(
     body: Incoming,
     found: Option<Found<'_>>,
     caller: Caller,
+    client: ClientAddress,
 ) -> Result<Response, ApiError> {
+    head::check(&head, &app.config.limits.front)?;
     let Some(Found { route, segments }) = found else {
         return Err(ApiError::not_found("There is nothing at this path"));
     };
@@ -86,7 +96,7 @@ async fn dispatch(
     }
     let handler = route.handler(&head.method).ok_or_else(|| ApiError::method_not_allowed(&route.allow()))?;
     let deadline = caller.deadline;
-    let handled = handler(Request::new(app, head, body, segments, caller));
+    let handled = handler(Request::new(app, head, body, segments, caller, client));
     // The actors keep to the deadline themselves; this is for everything between them.
     match tokio::time::timeout_at((deadline + Duration::from_millis(100)).into(), handled).await {
         Ok(result) => result,
@@ -94,13 +104,20 @@ async fn dispatch(
     }
 }
 
-fn server_span(head: &Parts, remote: Option<&SpanContext>, route: Option<&'static str>, tally: &Arc<Tally>) -> Span {
+fn server_span(
+    head: &Parts,
+    remote: Option<&SpanContext>,
+    route: Option<&'static str>,
+    client: ClientAddress,
+    tally: &Arc<Tally>,
+) -> Span {
     let parent = remote.map(|span| Context::new().with_remote_span_context(span.clone())).unwrap_or_default();
     let method = known_method(&head.method);
     let mut attributes = Vec::with_capacity(8);
     attributes.push(KeyValue::new("http.request.method", method));
     attributes.push(KeyValue::new("url.path", head.uri.path().to_owned()));
     attributes.push(KeyValue::new("url.scheme", "http"));
+    attributes.push(KeyValue::new("client.address", client.to_string()));
     attributes.push(KeyValue::new("network.protocol.version", protocol_version(head.version)));
     if let Some(route) = route {
         attributes.push(KeyValue::new("http.route", route));
@@ -145,12 +162,16 @@ fn request_id(head: &Parts) -> HeaderValue {
         (1..=128).contains(&value.len()) && value.as_bytes().iter().all(|byte| (0x20..0x7f).contains(byte))
     };
     let given = head.headers.get(REQUEST_ID).filter(printable).cloned();
-    given.unwrap_or_else(|| {
-        HeaderValue::from_str(&uuid::Uuid::new_v4().simple().to_string()).unwrap_or(HeaderValue::from_static("none"))
-    })
+    given.unwrap_or_else(new_request_id)
 }
 
-fn decorate(response: &mut Response, id: &HeaderValue, trace: &Trace) {
+/// An id of our own.
+pub(crate) fn new_request_id() -> HeaderValue {
+    HeaderValue::from_str(&uuid::Uuid::new_v4().simple().to_string()).unwrap_or(HeaderValue::from_static("none"))
+}
+
+/// The headers that every answer has.
+pub(crate) fn decorate(response: &mut Response, id: &HeaderValue, trace: &Trace) {
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.clone());
     headers.insert(hyper::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use actors::auth::Viewer;
 use actors::kit::Caller;
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -13,8 +11,10 @@ use hyper::http::request::Parts;
 use opentelemetry::KeyValue;
 
 use crate::app::App;
+use crate::body::{self, Whole};
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::proxies::ClientAddress;
 use crate::query::Query;
 
 /// A request and what is known about it.
@@ -27,13 +27,24 @@ pub struct Request {
     pub segments: Vec<String>,
     /// Its trace and its deadline.
     pub caller: Caller,
+    /// Where it comes from, as far as we can know.
+    pub client: ClientAddress,
     body: Option<Incoming>,
+    /// Kept, for what was parsed of it is in memory for as long as the request is.
+    whole: Whole,
 }
 
 impl Request {
     /// A request that has been routed.
-    pub fn new(app: Arc<App>, head: Parts, body: Incoming, segments: Vec<String>, caller: Caller) -> Self {
-        Self { app, head, segments, caller, body: Some(body) }
+    pub fn new(
+        app: Arc<App>,
+        head: Parts,
+        body: Incoming,
+        segments: Vec<String>,
+        caller: Caller,
+        client: ClientAddress,
+    ) -> Self {
+        Self { app, head, segments, caller, client, body: Some(body), whole: Whole::default() }
     }
 
     /// The first variable segment of the path.
@@ -73,22 +84,11 @@ impl Request {
             let message = "The body must be JSON, with Content-Type: application/json";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
         }
-        Fields::parse(&self.bytes().await?)
-    }
-
-    async fn bytes(&mut self) -> Result<Bytes, ApiError> {
-        let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
-        let limit = self.app.config.limits.body;
-        let read = Limited::new(body, limit).collect();
-        match tokio::time::timeout_at(self.caller.deadline.into(), read).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let message = format!("The body is larger than {limit} bytes");
-                Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message))
-            }
-            Ok(Err(_)) => Err(ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "The body ended early")),
-            Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body came too slowly")),
+        if let Some(body) = self.body.take() {
+            let limits = &self.app.config.limits.front;
+            self.whole = body::read(body, limits, self.caller.deadline, &self.app.bodies).await?;
         }
+        Fields::parse(&self.whole.bytes)
     }
 
     /// The access token that came with the request.

@@ -38,7 +38,7 @@ macro_rules! refusals {
 refusals! {
     BadBody: "The body is not JSON, or some of its fields are not fit; `details` names every one of them." => [
         status(StatusCode::BAD_REQUEST, "invalid_json", "The body is not valid JSON: line 1, column 12"),
-        status(StatusCode::BAD_REQUEST, "incomplete_body", "The body ended early"),
+        status(StatusCode::BAD_REQUEST, "incomplete_body", "The body ended early, or is not well formed"),
         ApiError::field("title", "must not be empty"),
     ];
     BadQuery: "Some parameters are not fit; `details` names every one of them." => [

@@ -19,6 +19,8 @@ struct Instruments {
     duration: Histogram<f64>,
     active: UpDownCounter<i64>,
     requests: Counter<u64>,
+    connections: UpDownCounter<i64>,
+    cut: Counter<u64>,
 }
 
 /// A request that was answered.
@@ -52,6 +54,14 @@ impl Instruments {
                 .with_description("Requests under way.")
                 .build(),
             requests: meter.u64_counter("http_requests_total").with_description("Requests answered.").build(),
+            connections: meter
+                .i64_up_down_counter("http.server.open_connections")
+                .with_description("Connections of clients.")
+                .build(),
+            cut: meter
+                .u64_counter("http.server.connections.cut")
+                .with_description("Connections that were refused or cut off, by reason.")
+                .build(),
         }
     }
 }
@@ -66,6 +76,26 @@ impl Drop for Active {
     fn drop(&mut self) {
         INSTRUMENTS.active.add(-1, &[KeyValue::new("http.request.method", self.0)]);
     }
+}
+
+/// A connection that is open. Dropping it says that it is not any more.
+pub struct OpenConnection(());
+
+/// Notes that a connection was opened.
+pub fn open_connection() -> OpenConnection {
+    INSTRUMENTS.connections.add(1, &[]);
+    OpenConnection(())
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        INSTRUMENTS.connections.add(-1, &[]);
+    }
+}
+
+/// Notes that a connection was refused or cut off, for one of a few reasons.
+pub fn connection_cut(reason: &'static str) {
+    INSTRUMENTS.cut.add(1, &[KeyValue::new("reason", reason)]);
 }
 
 /// Notes that a request was answered.
@@ -106,6 +136,17 @@ pub fn observe(app: &Arc<App>) {
             for (count, state) in [(readers, "reading"), (writing, "writing"), (writers - writing.min(writers), "idle")]
             {
                 observer.observe(count as u64, &[KeyValue::new("state", state)]);
+            }
+        })
+        .build();
+    let watched = Arc::downgrade(app);
+    meter
+        .u64_observable_gauge("http.server.request.bodies")
+        .with_unit("By")
+        .with_description("The bodies of requests in memory.")
+        .with_callback(move |observer| {
+            if let Some(app) = watched.upgrade() {
+                observer.observe(app.bodies.taken() as u64, &[]);
             }
         })
         .build();
