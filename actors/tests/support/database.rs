@@ -82,6 +82,7 @@ pub async fn database() -> Database {
             at_once: 4,
             backoff: Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(20) },
         },
+        throttle: None,
         jobs: Some(jobs::Settings {
             workers: 4,
             attempt_within: Duration::from_secs(10),
