@@ -4,9 +4,8 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
-use super::{
-    articles, auth, docs, favorites, health, limited, notifications, preferences, refusals, stream, users, webhooks,
-};
+use super::limited::Limits;
+use super::{articles, auth, docs, favorites, health, notifications, preferences, refusals, stream, users, webhooks};
 use crate::response::ErrorBody;
 
 /// What holds for every operation, and would only be noise at each of them.
@@ -100,7 +99,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         (name = "webhooks", description = "Where else one is told."),
         (name = "service", description = "The service itself."),
     ),
-    modifiers(&Bearer, &limited::Limits)
+    modifiers(&Bearer, &Limits)
 )]
 struct Document;
 
