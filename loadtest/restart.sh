@@ -9,7 +9,7 @@
 #   CONNECTIONS  clients at once                                  64
 #   DURATION     seconds                                          30
 #
-# The service has to be started with CHAOS_ENABLED=true (and RATE_LIMITS=off once it has limits), and an
+# The service has to be started with CHAOS_ENABLED=true (and RATE_LIMITS=off), and an
 # ADMIN_TOKEN is read from the environment. oha is installed when it is missing.
 set -euo pipefail
 

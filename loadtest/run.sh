@@ -8,7 +8,7 @@
 #   CONNECTIONS  clients at once                  64
 #   DURATION     seconds of each scenario         10
 #
-# The service is expected with RATE_LIMITS=off once it has limits; oha is installed when it is missing.
+# The service is expected with RATE_LIMITS=off; oha is installed when it is missing.
 set -euo pipefail
 
 BASE=${BASE:-http://127.0.0.1:8000}

@@ -15,12 +15,13 @@ use actors::kit::retry::Backoff;
 use actors::kit::{postgres, redis};
 use actors::notifications::Streams;
 use actors::supervision::{ledger, watchdog};
-use actors::webhooks;
+use actors::{throttle, webhooks};
 
 use crate::proxies::Proxies;
 use crate::webhooks::{Allowed, Authorities, Client};
 
 mod front;
+mod throttling;
 
 pub use front::Front;
 
@@ -52,6 +53,8 @@ pub struct Config {
     pub webhooks_authorities: Authorities,
     /// Whose word about a client's address is taken.
     pub trusted_proxies: Proxies,
+    /// Who has to wait; `None` where nothing is limited.
+    pub throttle: Option<throttle::Settings>,
     /// What this process is called in the ledger.
     pub node: String,
     /// Every limit.
@@ -143,7 +146,7 @@ impl Config {
         if admin_token.is_none() && admin_addr.is_some_and(|address| !address.ip().is_loopback()) {
             table.mistake("ADMIN_TOKEN", "is required when ADMIN_ADDR is not a loopback address");
         }
-        table.word("RATE_LIMITS", &["on", "off"]);
+        let throttle = throttling::read(&mut table);
         let connect_within = table.millis("DATABASE_CONNECT_TIMEOUT_MS", 1000);
         let statement_within = table.millis("DATABASE_STATEMENT_TIMEOUT_MS", 5000);
         let (readers, writers) = (table.count("DATABASE_READERS", 2), table.count("DATABASE_WRITERS", 16));
@@ -177,6 +180,7 @@ impl Config {
                     webhooks_allowed,
                     webhooks_authorities,
                     trusted_proxies,
+                    throttle,
                     node,
                     limits,
                 })
@@ -205,6 +209,7 @@ impl Config {
                 at_once: limits.webhooks_at_once,
                 keep: limits.webhook_deliveries_keep,
             },
+            throttle: self.throttle.clone(),
             jobs: with_jobs.then(|| crate::app::job_settings(self)),
             room: limits.mailbox,
             batch: limits.batch,

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use actors::kit::{Failure, Fault};
+use actors::throttle::TooMany;
 use actors::{articles, auth, favorites, jobs, notifications, webhooks};
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -70,6 +71,16 @@ impl ApiError {
     pub fn unavailable(code: &'static str, message: &'static str) -> Self {
         let header = Some((RETRY_AFTER, HeaderValue::from_static("1")));
         Self { header, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
+    }
+
+    /// There were too many; there is room for one more after so many seconds.
+    pub fn rate_limited(seconds: u64) -> Self {
+        let message = match seconds {
+            1 => "Too many of these; there is room again in a second".to_owned(),
+            _ => format!("Too many of these; there is room again in {seconds} seconds"),
+        };
+        let header = Some((RETRY_AFTER, HeaderValue::from(seconds)));
+        Self { header, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message) }
     }
 
     /// Something that should not happen.
@@ -207,6 +218,12 @@ impl From<jobs::Refusal> for ApiError {
             jobs::Refusal::NotFound => Self::not_found("There is no such job, or it is finished"),
             jobs::Refusal::NotADeadLetter => Self::not_found("There is no dead letter of this id"),
         }
+    }
+}
+
+impl From<TooMany> for ApiError {
+    fn from(TooMany(standing): TooMany) -> Self {
+        Self::rate_limited(crate::throttling::seconds(standing.wait).max(1))
     }
 }
 

@@ -26,4 +26,5 @@ pub mod response;
 pub mod router;
 pub mod server;
 pub mod telemetry;
+pub mod throttling;
 pub mod webhooks;

@@ -24,6 +24,7 @@ use crate::response::{self, Response};
 use crate::router::{Found, Router};
 use crate::server::head;
 use crate::telemetry::instruments::{self, Completed};
+use crate::throttling::{self, Noted};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: &str = "traceparent";
@@ -53,7 +54,9 @@ pub async fn answer(
     let trace_id = trace.span_context().trace_id().to_string();
     let caller = Caller { trace: trace.clone(), deadline: started + app.config.limits.request_within };
     let active = instruments::active(known_method(&method));
-    let handled = AssertUnwindSafe(dispatch(Arc::clone(&app), head, body, found, caller, client)).catch_unwind();
+    let noted = Noted::default();
+    let handled = dispatch(Arc::clone(&app), head, body, found, (caller, client), Arc::clone(&noted));
+    let handled = AssertUnwindSafe(handled).catch_unwind();
     let answered = handled.with_context(trace.context().clone()).await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
@@ -62,6 +65,9 @@ pub async fn answer(
     };
     drop(active);
     decorate(&mut response, &id, &trace);
+    if let Some(standing) = noted.get() {
+        throttling::show(standing, &mut response);
+    }
     if version < Version::HTTP_2 && !app.ready.load(Ordering::Relaxed) {
         // A stop has begun: the client goes elsewhere with its next request, before this connection is closed.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -80,8 +86,8 @@ async fn dispatch(
     head: Parts,
     body: Incoming,
     found: Option<Found<'_>>,
-    caller: Caller,
-    client: ClientAddress,
+    (caller, client): (Caller, ClientAddress),
+    noted: Noted,
 ) -> Result<Response, ApiError> {
     head::check(&head, &app.config.limits.front)?;
     let Some(Found { route, segments }) = found else {
@@ -94,9 +100,14 @@ async fn dispatch(
         }
         return Ok(response);
     }
-    let handler = route.handler(&head.method).ok_or_else(|| ApiError::method_not_allowed(&route.allow()))?;
+    let operation = route.handler(&head.method);
+    let (limited, handler) = operation.ok_or_else(|| ApiError::method_not_allowed(&route.allow()))?;
     let deadline = caller.deadline;
-    let handled = handler(Request::new(app, head, body, segments, caller, client));
+    let request = Request::new(app, head, body, segments, caller, client, noted);
+    let handled = async {
+        throttling::admit(limited, &request).await?;
+        handler(request).await
+    };
     // The actors keep to the deadline themselves; this is for everything between them.
     match tokio::time::timeout_at((deadline + Duration::from_millis(100)).into(), handled).await {
         Ok(result) => result,

@@ -1,6 +1,6 @@
 //! A request on its way through the front: decoded as far as its handler asks for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actors::auth::{Agent, Viewer};
 use actors::kit::Caller;
@@ -16,6 +16,7 @@ use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::proxies::ClientAddress;
 use crate::query::Query;
+use crate::throttling::Noted;
 
 /// A request and what is known about it.
 pub struct Request {
@@ -29,6 +30,9 @@ pub struct Request {
     pub caller: Caller,
     /// Where it comes from, as far as we can know.
     pub client: ClientAddress,
+    /// How whoever asks stands with the limit that it counts against.
+    pub noted: Noted,
+    viewer: OnceLock<Viewer>,
     body: Option<Incoming>,
     /// Kept, for what was parsed of it is in memory for as long as the request is.
     whole: Whole,
@@ -43,8 +47,19 @@ impl Request {
         segments: Vec<String>,
         caller: Caller,
         client: ClientAddress,
+        noted: Noted,
     ) -> Self {
-        Self { app, head, segments, caller, client, body: Some(body), whole: Whole::default() }
+        Self {
+            app,
+            head,
+            segments,
+            caller,
+            client,
+            noted,
+            viewer: OnceLock::new(),
+            body: Some(body),
+            whole: Whole::default(),
+        }
     }
 
     /// The first variable segment of the path.
@@ -114,9 +129,13 @@ impl Request {
     /// # Errors
     /// 401 when it is nobody, or nobody any more.
     pub async fn viewer(&self) -> Result<Viewer, ApiError> {
+        // Asked once for a request, and after it arrived.
+        if let Some(viewer) = self.viewer.get() {
+            return Ok(*viewer);
+        }
         let viewer = self.app.system.auth.authenticate(&self.caller, self.bearer()?).await?;
         self.caller.trace.set(|| [KeyValue::new("user.id", viewer.user.0)]);
-        Ok(viewer)
+        Ok(*self.viewer.get_or_init(|| viewer))
     }
 
     /// Who asks, if anybody says so.

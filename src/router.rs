@@ -6,6 +6,7 @@ use hyper::Method;
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::Response;
+use crate::throttling::Limited;
 use crate::{admin, api};
 
 /// What answers a request.
@@ -17,7 +18,14 @@ pub struct Route {
     pub pattern: &'static str,
     /// Requests to it make spans and log lines. Probes, and what the console asks every second, do not.
     pub observed: bool,
-    methods: Vec<(Method, Handler)>,
+    methods: Vec<Operation>,
+}
+
+/// A method of a path.
+struct Operation {
+    method: Method,
+    limited: Limited,
+    handler: Handler,
 }
 
 /// A table of routes.
@@ -36,11 +44,15 @@ pub struct Found<'a> {
 }
 
 macro_rules! routes {
-    ($($observed:ident $pattern:literal => { $($method:ident: $handler:path),+ $(,)? })+) => {
+    ($usually:expr; $($observed:ident $pattern:literal => { $($method:ident: $handler:path $(=> $limited:ident)?),+ $(,)? })+) => {
         vec![$(Route {
             pattern: $pattern,
             observed: matches!(stringify!($observed), "observed"),
-            methods: vec![$((Method::$method, |request| Box::pin($handler(request)))),+],
+            methods: vec![$(Operation {
+                method: Method::$method,
+                limited: None$(.or(Some(Limited::$limited)))?.unwrap_or_else(|| $usually(&Method::$method)),
+                handler: |request| Box::pin($handler(request)),
+            }),+],
         }),+]
     };
 }
@@ -51,10 +63,11 @@ macro_rules! routes {
 /// When two routes contradict one another.
 pub fn public() -> Result<Router, matchit::InsertError> {
     Router::new(routes! {
-        observed "/api/register" => { POST: api::auth::register }
-        observed "/api/login" => { POST: api::auth::login }
-        observed "/api/logout" => { POST: api::auth::logout }
-        observed "/api/token/refresh" => { POST: api::auth::refresh }
+        Limited::usually;
+        observed "/api/register" => { POST: api::auth::register => Registrations }
+        observed "/api/login" => { POST: api::auth::login => Logins }
+        observed "/api/logout" => { POST: api::auth::logout => Freely }
+        observed "/api/token/refresh" => { POST: api::auth::refresh => Freely }
         observed "/api/user" => { GET: api::users::current, PUT: api::users::change, DELETE: api::users::leave }
         observed "/api/user/sessions" => { GET: api::sessions::list }
         observed "/api/user/sessions/{id}" => { DELETE: api::sessions::end }
@@ -86,6 +99,7 @@ pub fn public() -> Result<Router, matchit::InsertError> {
 /// When two routes contradict one another.
 pub fn admin() -> Result<Router, matchit::InsertError> {
     Router::new(routes! {
+        |_| Limited::Freely;
         quiet "/healthz" => { GET: admin::probes::healthz }
         quiet "/readyz" => { GET: admin::probes::readyz }
         quiet "/metrics" => { GET: admin::metrics::metrics }
@@ -115,7 +129,14 @@ impl Router {
 
     /// Every pattern with each of its methods.
     pub fn entries(&self) -> impl Iterator<Item = (&'static str, &Method)> {
-        self.routes.iter().flat_map(|route| route.methods.iter().map(|(method, _)| (route.pattern, method)))
+        self.operations().map(|(pattern, method, _)| (pattern, method))
+    }
+
+    /// Every pattern with each of its methods and what that counts as.
+    pub fn operations(&self) -> impl Iterator<Item = (&'static str, &Method, Limited)> {
+        self.routes.iter().flat_map(|route| {
+            route.methods.iter().map(move |operation| (route.pattern, &operation.method, operation.limited))
+        })
     }
 
     /// The route of a path; a slash at its end makes no difference.
@@ -128,15 +149,16 @@ impl Router {
 }
 
 impl Route {
-    /// What answers a method; HEAD is answered wherever GET is.
-    pub fn handler(&self, method: &Method) -> Option<Handler> {
+    /// What answers a method, and what that counts as; HEAD is answered wherever GET is.
+    pub fn handler(&self, method: &Method) -> Option<(Limited, Handler)> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.methods.iter().find(|(known, _)| known == method).map(|(_, handler)| *handler)
+        let operation = self.methods.iter().find(|operation| operation.method == method)?;
+        Some((operation.limited, operation.handler))
     }
 
     /// The methods, for `Allow`.
     pub fn allow(&self) -> String {
-        let mut methods: Vec<&str> = self.methods.iter().map(|(method, _)| method.as_str()).collect();
+        let mut methods: Vec<&str> = self.methods.iter().map(|operation| operation.method.as_str()).collect();
         if methods.contains(&"GET") {
             methods.push("HEAD");
         }

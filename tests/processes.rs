@@ -33,6 +33,7 @@ async fn all_bad_settings_are_reported_together_before_anything_starts() {
         ("JOB_WORKERS", "0"),
         ("CHAOS_ENABLED", "perhaps"),
         ("RATE_LIMITS", "sometimes"),
+        ("RATE_LIMIT_WRITES", "many"),
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "loud"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "pigeon"),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// The domains, which meet only in each other's messages.
-const DOMAINS: [&str; 5] = ["articles", "auth", "favorites", "notifications", "webhooks"];
+const DOMAINS: [&str; 6] = ["articles", "auth", "favorites", "notifications", "throttle", "webhooks"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

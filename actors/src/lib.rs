@@ -9,7 +9,7 @@
 //! * [`kit`] is what every domain stands on: commands, endpoints, pools, batchers, connections. It
 //!   imports nothing of ours.
 //! * [`supervision`] starts, restarts and stops actors. It knows no domain.
-//! * [`auth`], [`articles`], [`favorites`], [`notifications`], [`webhooks`] are the domains; they meet only in each
+//! * [`auth`], [`articles`], [`favorites`], [`notifications`], [`webhooks`], [`throttle`] are the domains; they meet only in each
 //!   other's messages. [`jobs`] executes what they leave behind for later, and knows none of them.
 //! * [`system`] alone sees every domain: it builds the tree and hands out one handle for each.
 //!
@@ -31,6 +31,7 @@ pub mod notifications;
 pub mod supervision;
 pub mod system;
 pub mod text;
+pub mod throttle;
 pub mod webhooks;
 
 pub use system::{Settings, System};

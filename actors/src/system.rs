@@ -10,6 +10,7 @@
 //! ├─ favorites    shards by article
 //! ├─ notifications inbox · live · listener: what is new, for streams
 //! ├─ webhooks     desk
+//! ├─ throttle     checks: who has to wait
 //! ├─ operators    health · jobs: what is asked about them · watchdog: who makes no progress
 //! └─ jobs         rest_for_one: pool → consumer → relay → listener → scheduler → rescuer → reconciler
 //! ```
@@ -39,6 +40,7 @@ use crate::supervision::ledger::{self, Ledger};
 use crate::supervision::observer::Observer;
 use crate::supervision::watchdog::{self, Pulse, Watchdog};
 use crate::supervision::{ChildSpec, Node, Root, Snapshot, Strategy, SupervisorSpec, child, start_root};
+use crate::throttle::{self, Throttle};
 use crate::webhooks::{self, Webhooks};
 
 /// The root gives up early: what it cannot mend, a fresh process may.
@@ -63,6 +65,8 @@ pub struct Settings {
     pub watchdog: watchdog::Limits,
     /// How webhooks are sent.
     pub webhooks: webhooks::Settings,
+    /// Who has to wait; `None` where nothing is limited.
+    pub throttle: Option<throttle::Settings>,
     /// How jobs are executed; `None` in a process that executes none.
     pub jobs: Option<jobs::Settings>,
     /// Messages that may wait at each actor.
@@ -85,6 +89,8 @@ pub struct System {
     pub notifications: Notifications,
     /// Where else they are told.
     pub webhooks: Webhooks,
+    /// Who has to wait.
+    pub throttle: Throttle,
     /// How the service is.
     pub health: Health,
     /// What operators ask about jobs.
@@ -130,6 +136,7 @@ impl System {
         let inbox = notifications::Settings { room, hands: settings.auth.hands, batch, streams: settings.streams };
         let (notifications, notification_actors) = Notifications::new(&postgres, inbox);
         let (webhooks, webhook_actors) = Webhooks::new(&settings.webhooks, &postgres, room, settings.auth.hands);
+        let (throttle, throttle_actors) = Throttle::new(settings.throttle.as_ref(), redis(), room, batch);
         let (health, health_actor) = Health::new(&postgres, Arc::new(redis()), room);
         let (jobs, desk) = Jobs::desk(&postgres, room);
         let keepers = vec![
@@ -144,6 +151,7 @@ impl System {
             domain("favorites", Strategy::OneForOne, favorite_actors),
             domain("notifications", Strategy::OneForOne, notification_actors),
             domain("webhooks", Strategy::OneForOne, webhook_actors),
+            domain("throttle", Strategy::OneForOne, throttle_actors),
             domain(
                 "operators",
                 Strategy::OneForOne,
@@ -172,6 +180,7 @@ impl System {
             favorites,
             notifications,
             webhooks,
+            throttle,
             health,
             jobs,
             ledger,

@@ -10,6 +10,7 @@ use super::users::UserBody;
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::{self, Response};
+use crate::throttling;
 
 /// Somebody to register. [`register`] takes it apart field by field, so that every mistake is reported at once;
 /// this stands for it in the description.
@@ -142,8 +143,10 @@ pub async fn login(mut request: Request) -> Result<Response, ApiError> {
     let email = fields.required("email", |text| Ok::<_, String>(Email::parse(text).ok()));
     let password = fields.required("password", |text| Ok::<_, String>(Password::claimed(text)));
     let (email, password) = fields.finish((email, password))?;
-    let signed_in = request.app.system.auth.login(&request.caller, email, password, request.agent()).await?;
-    response::ok(&SignedInBody::from(signed_in))
+    let attempt = throttling::attempt(&request, email.as_ref()).await?;
+    let signed_in = request.app.system.auth.login(&request.caller, email, password, request.agent()).await;
+    throttling::settle(&request, attempt, &signed_in).await;
+    response::ok(&SignedInBody::from(signed_in?))
 }
 
 /// Sign out.

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod docs;
 pub mod favorites;
 pub mod health;
+mod limited;
 pub mod notifications;
 mod openapi;
 pub mod preferences;

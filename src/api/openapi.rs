@@ -4,6 +4,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
+use super::limited::Limits;
 use super::{
     articles, auth, docs, favorites, health, notifications, preferences, refusals, sessions, stream, users, webhooks,
 };
@@ -20,6 +21,9 @@ answers with `Allow`.
 Every error comes in the same envelope: `error.code` is a fixed word for programs, `error.message` a sentence for \
 people, and `error.trace_id` the trace to quote when asking for help. `validation_failed` lists every field that was \
 not fit. A method that a path does not have is refused with 405 and `Allow`.
+
+What changes something is limited: its answers say by `RateLimit-Policy` and `RateLimit` how much is left, and beyond \
+that it is refused with 429 and `Retry-After`. Of logins only those with a wrong password count.
 
 Every response has `X-Request-Id`, the request's own when that has 1 to 128 printable ASCII characters, and \
 `traceresponse`; a `traceparent` that comes in is continued.";
@@ -91,6 +95,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
             refusals::WebhookDisabled,
             refusals::BodyTooLarge,
             refusals::NotJson,
+            refusals::RateLimited,
             refusals::Internal,
             refusals::Unavailable,
             refusals::TooLate,
@@ -105,7 +110,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         (name = "webhooks", description = "Where else one is told."),
         (name = "service", description = "The service itself."),
     ),
-    modifiers(&Bearer)
+    modifiers(&Bearer, &Limits)
 )]
 struct Document;
 

@@ -26,9 +26,14 @@ macro_rules! refusals {
             #[doc = $description]
             pub struct $name;
 
+            impl $name {
+                /// Its name in the description.
+                pub const NAME: &'static str = stringify!($name);
+            }
+
             impl<'r> ToResponse<'r> for $name {
                 fn response() -> (&'r str, RefOr<Response>) {
-                    (stringify!($name), RefOr::T(describe($description, [$($error),+])))
+                    (Self::NAME, RefOr::T(describe($description, [$($error),+])))
                 }
             }
         )+
@@ -86,6 +91,9 @@ refusals! {
         "unsupported_media_type",
         "The body must be JSON, with Content-Type: application/json",
     )];
+    RateLimited: "There were too many of these; `Retry-After` says in how many seconds there is room for one more." => [
+        ApiError::rate_limited(12),
+    ];
     Internal: "Something went wrong on our side." => [ApiError::internal()];
     Unavailable: "Not now, but soon: too much to do, a dependency is away, or an actor died with the request in \
                   hand." => [

@@ -27,6 +27,7 @@ struct Instruments {
     batch: Histogram<u64>,
     domain: Domain,
     jobs: Jobs,
+    throttle: Throttle,
 }
 
 /// What the domains count.
@@ -43,6 +44,14 @@ pub struct Domain {
     pub streams: UpDownCounter<i64>,
     /// Streams of notifications that were refused, by the `limit` that was reached: `user` or `all`.
     pub streams_refused: Counter<u64>,
+}
+
+/// What the limits count.
+pub struct Throttle {
+    /// What was refused, by `policy`.
+    pub refused: Counter<u64>,
+    /// 1 while Redis is away and this process keeps limits of its own.
+    pub fallback: Gauge<u64>,
 }
 
 /// What the jobs count.
@@ -108,6 +117,13 @@ impl Instruments {
                     .build(),
                 streams_refused: counter("notifications.streams.refused", "Streams refused, by limit."),
             },
+            throttle: Throttle {
+                refused: counter("throttle.refused", "Requests refused by a limit, by its policy."),
+                fallback: meter
+                    .u64_gauge("throttle.fallback")
+                    .with_description("1 while Redis is away and this process keeps limits of its own.")
+                    .build(),
+            },
             jobs: Jobs {
                 enqueued: counter("jobs.enqueued", "Jobs that the relay moved to the stream."),
                 completed: counter("jobs.completed", "Jobs that took effect."),
@@ -132,6 +148,11 @@ impl Instruments {
 /// What the domains count.
 pub fn domain() -> &'static Domain {
     &INSTRUMENTS.domain
+}
+
+/// What the limits count.
+pub fn throttle() -> &'static Throttle {
+    &INSTRUMENTS.throttle
 }
 
 /// What the jobs count.

@@ -89,6 +89,7 @@ pub async fn database() -> Database {
             backoff: Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(20) },
             keep: Duration::from_hours(1),
         },
+        throttle: None,
         jobs: Some(jobs::Settings {
             workers: 4,
             attempt_within: Duration::from_secs(10),
