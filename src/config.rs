@@ -13,6 +13,7 @@ use actors::kit::{postgres, redis};
 use actors::supervision::{ledger, watchdog};
 use actors::webhooks;
 
+use crate::http::cors::Origins;
 use crate::webhooks::Client;
 
 /// How often the watchdog looks at the actors.
@@ -39,6 +40,10 @@ pub struct Config {
     pub chaos_enabled: bool,
     /// Whether webhooks may be sent to addresses that are not public.
     pub webhooks_allow_private: bool,
+    /// Pages of which origins may call the public API.
+    pub cors: Origins,
+    /// Answers of so many bytes are compressed; 0 for none at all.
+    pub compress_from: usize,
     /// What this process is called in the ledger.
     pub node: String,
     /// Every limit.
@@ -149,6 +154,8 @@ impl Config {
         let job_workers = table.count("JOB_WORKERS", 8);
         let chaos_enabled = table.switch("CHAOS_ENABLED", false);
         let webhooks_allow_private = table.switch("WEBHOOKS_ALLOW_PRIVATE", false);
+        let cors = table.parsed("CORS_ORIGINS", Origins::parse).unwrap_or_default();
+        let compress_from = usize::try_from(table.number("HTTP_COMPRESS_FROM", 1024, 0)).unwrap_or(usize::MAX);
         let limits = table.limits(cores);
         let node = table.text("NODE_NAME").unwrap_or_else(node_name);
         match (http_addr, admin_addr, postgres, redis, jwt_secret) {
@@ -165,6 +172,8 @@ impl Config {
                     job_workers,
                     chaos_enabled,
                     webhooks_allow_private,
+                    cors,
+                    compress_from,
                     node,
                     limits,
                 })
@@ -266,17 +275,15 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
     }
 
     fn required<T>(&mut self, variable: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        match self.text(variable).as_deref().map(parse) {
-            Some(Ok(value)) => Some(value),
-            Some(Err(problem)) => {
-                self.mistake(variable, problem);
-                None
-            }
-            None => {
-                self.mistake(variable, "is required");
-                None
-            }
+        if self.text(variable).is_none() {
+            self.mistake(variable, "is required");
         }
+        self.parsed(variable, parse)
+    }
+
+    fn parsed<T>(&mut self, variable: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let parsed = self.text(variable).as_deref().map(parse)?;
+        parsed.map_err(|problem| self.mistake(variable, problem)).ok()
     }
 
     fn address(&mut self, variable: &'static str, default: &str) -> Option<SocketAddr> {

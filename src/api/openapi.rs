@@ -4,6 +4,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
+use super::everywhere::Everywhere;
 use super::{articles, auth, docs, favorites, health, notifications, preferences, refusals, stream, users, webhooks};
 use crate::response::ErrorBody;
 
@@ -18,6 +19,11 @@ answers with `Allow`.
 Every error comes in the same envelope: `error.code` is a fixed word for programs, `error.message` a sentence for \
 people, and `error.trace_id` the trace to quote when asking for help. `validation_failed` lists every field that was \
 not fit. A method that a path does not have is refused with 405 and `Allow`.
+
+Answers to GET have an `ETag`: with it in `If-None-Match`, the next answer is 304 without a body when nothing has \
+changed. They may be kept, but not used again without asking. Larger ones are compressed for those who take gzip; the \
+tag of a compressed one ends with `-gzip`, and is known with and without that. Lists name the pages beside them in \
+`Link` too. The bodies of requests come as they are, in UTF-8.
 
 Every response has `X-Request-Id`, the request's own when that has 1 to 128 printable ASCII characters, and \
 `traceresponse`; a `traceparent` that comes in is continued.";
@@ -73,6 +79,10 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
             refusals::NotificationNotFound,
             refusals::WebhookNotFound,
             refusals::DeliveryNotFound,
+            refusals::NotAsExpected,
+            refusals::KeyInUse,
+            refusals::KeyReused,
+            refusals::NotAcceptable,
             refusals::BodyTooSlow,
             refusals::EmailTaken,
             refusals::AlreadyFavorited,
@@ -94,7 +104,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         (name = "webhooks", description = "Where else one is told."),
         (name = "service", description = "The service itself."),
     ),
-    modifiers(&Bearer)
+    modifiers(&Bearer, &Everywhere)
 )]
 struct Document;
 

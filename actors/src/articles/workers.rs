@@ -93,7 +93,8 @@ impl Gather for Creator {
         let mut answers = vec![None; commands.len()];
         refuse_doubles(commands, &mut answers);
         for round in 0..ROUNDS {
-            let open: Vec<usize> = (0..).zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect();
+            let open: Vec<usize> =
+                (0..).zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect();
             let new: Vec<_> = open.iter().filter_map(|at| Some(new(commands.get(*at)?, scope.trace_of(*at)))).collect();
             if new.is_empty() {
                 break;
