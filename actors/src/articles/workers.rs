@@ -1,6 +1,6 @@
 //! The rules of the domain, one actor each: by slug, lists, creation, editing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -90,8 +90,7 @@ impl Gather for Creator {
     type Command = CreateArticle;
 
     async fn run(&self, commands: &[CreateArticle], scope: &Scope) -> Answers<CreateArticle> {
-        let mut answers = vec![None; commands.len()];
-        refuse_doubles(commands, &mut answers);
+        let mut answers: Vec<Option<Settled>> = vec![None; commands.len()];
         for round in 0..ROUNDS {
             let open: Vec<usize> =
                 (0..).zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect();
@@ -122,18 +121,6 @@ impl Gather for Creator {
         }
         tell(&answers, scope);
         Ok(answers.into_iter().map(|answer| answer.unwrap_or(Err(Refusal::NotDone))).collect())
-    }
-}
-
-/// Of several with one key the first is in hand, and the others come while it is.
-fn refuse_doubles(commands: &[CreateArticle], answers: &mut [Option<Settled>]) {
-    let mut seen = HashSet::new();
-    for (command, answer) in commands.iter().zip(answers) {
-        if let Some(key) = &command.key
-            && !seen.insert((command.author, key))
-        {
-            *answer = Some(Err(Refusal::KeyInUse));
-        }
     }
 }
 

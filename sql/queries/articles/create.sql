@@ -7,7 +7,8 @@
 -- $1 authors, $2 slugs, $3 titles, $4 descriptions, $5 bodies, $6 traces, $7 keys, $8 fingerprints, $9 seconds that
 -- a key is good for
 with wanted as materialized (
-    select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
+    select *, row_number() over (partition by author_id, key order by number) = 1 as first
+    from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
         with ordinality as t (author_id, slug, title, description, body, traceparent, key, fingerprint, number)
 ), known as materialized (
     select w.number, k.*, k.fingerprint = w.fingerprint as same
@@ -16,8 +17,13 @@ with wanted as materialized (
     where k.created_at > now() - make_interval(secs => $9)
 ), attempted as materialized (
     select w.*, u.email, u.name, u.bio, u.image, nextval(pg_get_serial_sequence('articles', 'id')) as id,
-           w.key is null
-           or pg_try_advisory_xact_lock(hashtextextended('callboard.articles.' || w.author_id || '.' || w.key, 0)) as free
+           case
+               when w.key is null then true
+               -- Of several with one key the first has it in hand.
+               when w.first then
+                   pg_try_advisory_xact_lock(hashtextextended('callboard.articles.' || w.author_id || '.' || w.key, 0))
+               else false
+           end as free
     from wanted w
     join users u on u.id = w.author_id
     where not exists (select from known k where k.number = w.number)
