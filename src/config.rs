@@ -17,6 +17,7 @@ use actors::notifications::Streams;
 use actors::supervision::{ledger, watchdog};
 use actors::{throttle, webhooks};
 
+use crate::http::cors::Origins;
 use crate::proxies::Proxies;
 use crate::webhooks::{Allowed, Authorities, Client};
 
@@ -55,6 +56,10 @@ pub struct Config {
     pub trusted_proxies: Proxies,
     /// Who has to wait; `None` where nothing is limited.
     pub throttle: Option<throttle::Settings>,
+    /// Pages of which origins may call the public API.
+    pub cors: Origins,
+    /// Answers of so many bytes are compressed; 0 for none at all.
+    pub compress_from: usize,
     /// What this process is called in the ledger.
     pub node: String,
     /// Every limit.
@@ -158,6 +163,8 @@ impl Config {
         let http_addr = table.address("HTTP_ADDR", "127.0.0.1:8000");
         let job_workers = table.count("JOB_WORKERS", 8);
         let chaos_enabled = table.switch("CHAOS_ENABLED", false);
+        let cors = table.parsed("CORS_ORIGINS", Origins::parse).unwrap_or_default();
+        let compress_from = usize::try_from(table.number("HTTP_COMPRESS_FROM", 1024, 0)).unwrap_or(usize::MAX);
         let webhooks_allowed = table.parsed("WEBHOOKS_ALLOW_PRIVATE", Allowed::parse).unwrap_or_default();
         let webhooks_authorities = table.parsed("WEBHOOKS_CA_FILE", Authorities::read).unwrap_or_default();
         let trusted_proxies = table.parsed("TRUSTED_PROXIES", Proxies::parse).unwrap_or_default();
@@ -181,6 +188,8 @@ impl Config {
                     webhooks_authorities,
                     trusted_proxies,
                     throttle,
+                    cors,
+                    compress_from,
                     node,
                     limits,
                 })

@@ -61,6 +61,18 @@ impl ApiError {
         Self { header, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed") }
     }
 
+    /// The client takes nothing that we could answer in; nothing was done.
+    pub fn not_acceptable(media: &'static str) -> Self {
+        let message = format!("The answer would be {media}, which Accept leaves out");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
+    }
+
+    /// The body is not what we take; `header` says what that is.
+    pub fn unsupported(header: HeaderName, taken: &'static str, message: &'static str) -> Self {
+        let header = Some((header, HeaderValue::from_static(taken)));
+        Self { header, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message) }
+    }
+
     /// Who asks is not known, or not any more.
     pub fn unauthorized(message: &'static str) -> Self {
         let header = Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
@@ -155,6 +167,27 @@ impl From<articles::Refusal> for ApiError {
             }
             articles::Refusal::AuthorGone => {
                 Self { code: "invalid_token", ..Self::unauthorized("Invalid or expired token") }
+            }
+            articles::Refusal::NotExpected => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "The article is not as the request expects it; read it again",
+            ),
+            articles::Refusal::KeyInUse => Self {
+                header: Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+                ..Self::new(
+                    StatusCode::CONFLICT,
+                    "idempotency_key_in_use",
+                    "Another request with this key has not been answered yet",
+                )
+            },
+            articles::Refusal::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "This key was used to publish something else",
+            ),
+            articles::Refusal::NotDone => {
+                Self::unavailable("unavailable", "A part of the service is unavailable at the moment")
             }
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! server (limits, time-outs) ─▶ observe (trace, request id, metrics) ─▶ router ─▶ api: decode → ask → encode
+//!                               └── http (tags, conditions, compression, other origins) ◀── the answer
 //! ```
 
 pub mod admin;
@@ -11,12 +12,14 @@ pub mod app;
 pub mod body;
 pub mod cli;
 pub mod config;
+pub mod cursor;
 pub mod dev;
 mod develop;
 mod doctor;
 pub mod error;
 pub mod fields;
 mod forwarded;
+pub mod http;
 pub mod observe;
 mod operate;
 pub mod proxies;

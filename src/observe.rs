@@ -10,7 +10,7 @@ use actors::kit::trace::{Span, Tally, parse_traceparent};
 use actors::kit::{Caller, Trace};
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Version};
 use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
@@ -18,10 +18,11 @@ use opentelemetry::{Context, KeyValue};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::http::{self, Asked, accept};
 use crate::proxies::ClientAddress;
 use crate::request::Request;
 use crate::response::{self, Response};
-use crate::router::{Found, Router};
+use crate::router::{Audience, Found, Router};
 use crate::server::head;
 use crate::telemetry::instruments::{self, Completed};
 use crate::throttling::{self, Noted};
@@ -29,6 +30,8 @@ use crate::throttling::{self, Noted};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: &str = "traceparent";
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+/// What paths have, some of them each.
+const EVERY_METHOD: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 /// A statement that ran more often than this in one request is probably in a loop.
 const N_PLUS_ONE: u32 = 5;
 
@@ -45,7 +48,7 @@ pub async fn answer(
     let observed = found.as_ref().is_none_or(|found| found.route.observed);
     let route = found.as_ref().map(|found| found.route.pattern);
     let (method, version) = (head.method.clone(), head.version);
-    let id = request_id(&head);
+    let (id, asked) = (request_id(&head), Asked::of(&head, router.audience));
     let client = app.config.trusted_proxies.client(peer, &head.headers);
     let tally = Arc::new(Tally::default());
     let remote = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parse_traceparent);
@@ -55,7 +58,8 @@ pub async fn answer(
     let caller = Caller { trace: trace.clone(), deadline: started + app.config.limits.request_within };
     let active = instruments::active(known_method(&method));
     let noted = Noted::default();
-    let handled = dispatch(Arc::clone(&app), head, body, found, (caller, client), Arc::clone(&noted));
+    let from = (caller, client, router.audience);
+    let handled = dispatch(Arc::clone(&app), head, body, found, from, Arc::clone(&noted));
     let handled = AssertUnwindSafe(handled).catch_unwind();
     let answered = handled.with_context(trace.context().clone()).await;
     let mut response = match answered {
@@ -64,6 +68,7 @@ pub async fn answer(
         Err(_) => response::error(ApiError::internal(), &trace_id),
     };
     drop(active);
+    response = http::finish(response, asked, &app.config).await;
     decorate(&mut response, &id, &trace);
     if let Some(standing) = noted.get() {
         throttling::show(standing, &mut response);
@@ -86,22 +91,26 @@ async fn dispatch(
     head: Parts,
     body: Incoming,
     found: Option<Found<'_>>,
-    (caller, client): (Caller, ClientAddress),
+    (caller, client, audience): (Caller, ClientAddress, Audience),
     noted: Noted,
 ) -> Result<Response, ApiError> {
     head::check(&head, &app.config.limits.front)?;
     let Some(Found { route, segments }) = found else {
+        // It asks of the whole service, and of no path.
+        if head.method == Method::OPTIONS && head.uri.path() == "*" {
+            return Ok(options(&app, &head, EVERY_METHOD, audience));
+        }
         return Err(ApiError::not_found("There is nothing at this path"));
     };
     if head.method == Method::OPTIONS {
-        let mut response = response::empty(StatusCode::NO_CONTENT);
-        if let Ok(allow) = HeaderValue::from_str(&route.allow()) {
-            response.headers_mut().insert(hyper::header::ALLOW, allow);
-        }
-        return Ok(response);
+        return Ok(options(&app, &head, &route.allow(), audience));
     }
     let operation = route.handler(&head.method);
     let (limited, handler) = operation.ok_or_else(|| ApiError::method_not_allowed(&route.allow()))?;
+    // Before anything is done: who cannot read the answer would not know what was.
+    if audience == Audience::Everyone && !accept::takes(&head.headers, route.media) {
+        return Err(ApiError::not_acceptable(route.media));
+    }
     let deadline = caller.deadline;
     let request = Request::new(app, head, body, segments, caller, client, noted);
     let handled = async {
@@ -113,6 +122,18 @@ async fn dispatch(
         Ok(result) => result,
         Err(_) => Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", "It took too long")),
     }
+}
+
+/// What may be done at a path; and, for a browser that asks on a page's behalf, by whom.
+fn options(app: &App, head: &Parts, allow: &str, audience: Audience) -> Response {
+    let mut response = response::empty(StatusCode::NO_CONTENT);
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        if audience == Audience::Everyone {
+            http::cors::preflight(response.headers_mut(), &head.headers, &allow, &app.config.cors);
+        }
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
 }
 
 fn server_span(
@@ -185,7 +206,6 @@ pub(crate) fn new_request_id() -> HeaderValue {
 pub(crate) fn decorate(response: &mut Response, id: &HeaderValue, trace: &Trace) {
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.clone());
-    headers.insert(hyper::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(Ok(value)) = trace.traceparent().map(|text| HeaderValue::from_str(&text)) {
         headers.insert(TRACERESPONSE, value);
     }
@@ -195,7 +215,8 @@ pub(crate) fn decorate(response: &mut Response, id: &HeaderValue, trace: &Trace)
 fn without_body(response: Response) -> Response {
     use hyper::body::Body;
     let (mut head, body) = response.into_parts();
-    if let Some(length) = body.size_hint().exact().filter(|_| head.status != StatusCode::NO_CONTENT) {
+    let none = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if let Some(length) = body.size_hint().exact().filter(|_| !none) {
         head.headers.insert(hyper::header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Response::from_parts(head, response::Body::Left(http_body_util::Full::default()))

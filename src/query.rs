@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
+use crate::cursor::{Cursor, Strange};
 use crate::error::{ApiError, Detail};
 
 /// Articles or notifications on a page, unless the client says otherwise.
@@ -27,10 +28,31 @@ pub struct Paging {
     pub limit: i64,
     /// So many left out first.
     pub offset: i64,
-    /// After the entry with this id.
+    /// Only entries older than the one with this id.
     pub before: Option<i64>,
+    /// Only entries newer than the one with this id, and of those the nearest.
+    pub after: Option<i64>,
     /// The client counts pages by numbers, and so shall the links to the others.
     pub numbered: bool,
+}
+
+impl Paging {
+    /// How many entries to ask for: one more than a page holds tells whether there are more.
+    pub fn wanted(&self) -> i64 {
+        self.limit + 1
+    }
+
+    /// The page of what was asked for, newest first, and whether there are more beyond its end: its last entry, or
+    /// its first where the page was reached from older ones.
+    pub fn cut<'a, T>(&self, entries: &'a [T]) -> (&'a [T], bool) {
+        let more = i64::try_from(entries.len()).is_ok_and(|count| count > self.limit);
+        let rest = match self.after {
+            _ if !more => None,
+            Some(_) => entries.split_first().map(|(_, rest)| rest),
+            None => entries.split_last().map(|(_, rest)| rest),
+        };
+        (rest.unwrap_or(entries), more)
+    }
 }
 
 impl Query {
@@ -60,16 +82,33 @@ impl Query {
         }
     }
 
-    /// Which page is wanted: `limit` with `offset` or `cursor`, or `per_page` with `page`.
+    /// Which page is wanted: `limit` with `offset` or `cursor`, or `per_page` with `page`. The list leads to older
+    /// entries only.
     pub fn paging(&mut self) -> Paging {
+        self.take_paging(|cursor| matches!(cursor, Cursor::Older(_)))
+    }
+
+    /// The same for a list that leads back as well.
+    pub fn paging_both_ways(&mut self) -> Paging {
+        self.take_paging(|_| true)
+    }
+
+    fn take_paging(&mut self, leads_there: impl Fn(&Cursor) -> bool) -> Paging {
         let limit = self.optional("limit", |text| number(text, 1, MAX_LIMIT));
         let per_page = self.optional("per_page", |text| number(text, 1, MAX_LIMIT));
         let limit = limit.or(per_page).unwrap_or(DEFAULT_LIMIT);
         let offset = self.optional("offset", |text| number(text, 0, MAX_OFFSET));
         let page = self.optional("page", |text| number(text, 1, MAX_OFFSET / MAX_LIMIT));
-        let before = self.optional("cursor", decode_cursor);
+        let cursor = self.optional("cursor", |text| text.parse().ok().filter(&leads_there).ok_or(Strange));
         let by_page = page.map(|page| (page - 1).saturating_mul(limit));
-        Paging { limit, offset: offset.or(by_page).unwrap_or(0), before, numbered: offset.or(by_page).is_some() }
+        let (before, after) = match cursor {
+            Some(Cursor::Older(id)) => (Some(id), None),
+            Some(Cursor::Newer(id)) => (None, Some(id)),
+            None => (None, None),
+        };
+        // Whoever has a cursor has stopped counting.
+        let offset = offset.or(by_page).filter(|_| cursor.is_none());
+        Paging { limit, offset: offset.unwrap_or(0), before, after, numbered: offset.is_some() }
     }
 
     /// Ends the taking.
@@ -101,27 +140,16 @@ pub fn number(text: &str, min: i64, max: i64) -> Result<i64, String> {
         .ok_or_else(|| format!("must be a whole number from {min} to {max}"))
 }
 
-/// A cursor: the last id of a page, in a form that nobody takes for one to count with.
+/// The cursor that leads on from the entry with this id, to older ones.
 pub fn encode_cursor(id: i64) -> String {
-    format!("c{:016x}", id.cast_unsigned() ^ CURSOR_MASK)
-}
-
-/// Keeps people from reading ids out of cursors; it protects nothing.
-const CURSOR_MASK: u64 = 0x5a5a_c3c3_9696_a5a5;
-
-/// The id in a cursor.
-///
-/// # Errors
-/// In words, when it is not one of ours.
-pub fn decode_cursor(text: &str) -> Result<i64, &'static str> {
-    let digits = text.strip_prefix('c').filter(|digits| digits.len() == 16);
-    let id = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).map(|id| (id ^ CURSOR_MASK).cast_signed());
-    id.filter(|id| *id > 0).ok_or("is not a cursor of this list")
+    Cursor::Older(id).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FIRST: Paging = Paging { limit: 20, offset: 0, before: None, after: None, numbered: false };
 
     #[test]
     fn numbers_out_of_range_are_reported_with_their_range() {
@@ -137,17 +165,27 @@ mod tests {
     fn pages_and_offsets_say_the_same() {
         let paging = |query| Query::parse(Some(query)).paging();
         assert_eq!(paging("page=3&per_page=10"), paging("offset=20&limit=10"));
-        assert_eq!(paging(""), Paging { limit: 20, offset: 0, before: None, numbered: false });
+        assert_eq!(paging(""), FIRST);
     }
 
     #[test]
-    fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {
-        for id in [1, 20, i64::MAX] {
-            assert_eq!(decode_cursor(&encode_cursor(id)), Ok(id));
-        }
-        for text in ["", "c", "1", "c123", "c00000000000000zz", &encode_cursor(0), &encode_cursor(-1)] {
-            assert!(decode_cursor(text).is_err(), "{text}");
-        }
+    fn a_cursor_wins_over_numbers_and_leads_only_where_its_list_does() {
+        let (older, newer) = (Cursor::Older(7).to_string(), Cursor::Newer(7).to_string());
+        let paging = |cursor: &str| Query::parse(Some(&format!("offset=40&cursor={cursor}"))).paging_both_ways();
+        assert_eq!(paging(&older), Paging { before: Some(7), ..FIRST });
+        assert_eq!(paging(&newer), Paging { after: Some(7), ..FIRST });
+        let mut one_way = Query::parse(Some(&format!("cursor={newer}")));
+        one_way.paging();
+        assert!(one_way.finish().is_err());
+    }
+
+    #[test]
+    fn one_entry_more_than_a_page_holds_tells_that_there_are_more() {
+        let page = Paging { limit: 2, ..FIRST };
+        assert_eq!((page.cut(&[3, 2, 1]), page.cut(&[3, 2])), ((&[3, 2][..], true), (&[3, 2][..], false)));
+        let back = Paging { after: Some(0), ..page };
+        assert_eq!((back.cut(&[3, 2, 1]), back.cut(&[3, 2])), ((&[2, 1][..], true), (&[3, 2][..], false)));
+        assert_eq!(page.cut::<i64>(&[]), (&[][..], false));
     }
 
     #[test]

@@ -4,9 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use actors::auth::{Agent, Viewer};
 use actors::kit::Caller;
-use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use hyper::http::request::Parts;
 use opentelemetry::KeyValue;
 
@@ -16,6 +15,7 @@ use crate::error::ApiError;
 use crate::fields::Fields;
 use crate::proxies::ClientAddress;
 use crate::query::Query;
+use crate::response;
 use crate::throttling::Noted;
 
 /// A request and what is known about it.
@@ -94,11 +94,7 @@ impl Request {
     /// # Errors
     /// When there is no such body, or it is too large, too slow or not JSON.
     pub async fn fields(&mut self) -> Result<Fields, ApiError> {
-        let json = self.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json);
-        if !json {
-            let message = "The body must be JSON, with Content-Type: application/json";
-            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
-        }
+        self.is_json()?;
         if let Some(body) = self.body.take() {
             let limits = &self.app.config.limits.front;
             self.whole = body::read(body, limits, self.caller.deadline, &self.app.bodies).await?;
@@ -110,6 +106,22 @@ impl Request {
     pub fn agent(&self) -> Agent {
         let header = self.head.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
         Agent::cut(&header.unwrap_or_default())
+    }
+
+    /// # Errors
+    /// When the body is said to be something else than JSON in UTF-8 as it is, or nothing is said.
+    fn is_json(&self) -> Result<(), ApiError> {
+        let headers = &self.head.headers;
+        if !headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding == "identity") {
+            return Err(ApiError::unsupported(ACCEPT_ENCODING, "identity", "The body must come as it is, not encoded"));
+        }
+        match headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json) {
+            true => Ok(()),
+            false => {
+                let message = "The body must be JSON, with Content-Type: application/json";
+                Err(ApiError::unsupported(ACCEPT, response::JSON, message))
+            }
+        }
     }
 
     /// The access token that came with the request.
@@ -150,7 +162,11 @@ impl Request {
     }
 }
 
+/// Whether this is JSON, in UTF-8 if anything is said of that.
 fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or("").trim();
-    essence.eq_ignore_ascii_case("application/json")
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let charset = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let charset = charset.map_or("utf-8", |(_, value)| value.trim_matches('"'));
+    essence.eq_ignore_ascii_case("application/json") && charset.eq_ignore_ascii_case("utf-8")
 }

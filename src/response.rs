@@ -7,10 +7,14 @@ use futures_util::stream::{BoxStream, Stream, StreamExt};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::StatusCode;
 use hyper::body::Frame;
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LINK, VARY};
 use serde::Serialize;
 
 use crate::error::{ApiError, Detail};
+use crate::http::NO_STORE;
+
+/// What nearly everything is said in.
+pub const JSON: &str = "application/json";
 
 /// What goes out.
 pub type Response = hyper::Response<Body>;
@@ -31,13 +35,41 @@ pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into
 /// # Errors
 /// Only when a value cannot be JSON, which none of ours is.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, ApiError> {
-    match serde_json::to_vec(value) {
-        Ok(body) => Ok(with_type(status, "application/json", body)),
-        Err(error) => {
-            tracing::error!(%error, "a response could not be encoded");
-            Err(ApiError::internal())
+    Ok(with_type(status, JSON, encode(value)?))
+}
+
+/// A value as JSON, for those who look at the bytes before they go out.
+///
+/// # Errors
+/// As [`json`].
+pub fn encode(value: &impl Serialize) -> Result<Bytes, ApiError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| {
+        tracing::error!(%error, "a response could not be encoded");
+        ApiError::internal()
+    })
+}
+
+/// 200 with a page of a list as JSON, and links to the pages beside it.
+///
+/// # Errors
+/// As [`json`].
+pub fn list(page: &impl Serialize, next: Option<&str>, previous: Option<&str>) -> Result<Response, ApiError> {
+    let mut response = ok(page)?;
+    for (link, relation) in [(next, "next"), (previous, "prev")] {
+        if let Some(Ok(value)) = link.map(|link| HeaderValue::try_from(format!("<{link}>; rel=\"{relation}\""))) {
+            response.headers_mut().append(LINK, value);
         }
     }
+    Ok(response)
+}
+
+/// A document that is the same for everybody for as long as the process runs.
+pub fn document(content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = with_type(StatusCode::OK, content_type, body);
+    // A document of an older version would tell of another one: it is not used again without asking.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    response
 }
 
 /// 200 with JSON.
@@ -62,11 +94,8 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script
 
 /// A page that holds all it needs.
 pub fn page(html: &'static str) -> Response {
-    let mut response = with_type(StatusCode::OK, "text/html; charset=utf-8", html);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
-    // A page of an older version would talk to this one.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let mut response = document("text/html; charset=utf-8", html);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     response
 }
 
@@ -76,7 +105,7 @@ pub fn event_stream(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Respo
     let mut response = Response::new(Either::Right(StreamBody::new(frames)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
@@ -121,8 +150,8 @@ pub fn error(error: ApiError, trace_id: &str) -> Response {
     };
     // Strings, numbers and lists of them are always JSON.
     let body = serde_json::to_vec(&body).unwrap_or_default();
-    let mut response = with_type(error.status, "application/json", body);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut response = with_type(error.status, JSON, body);
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     if let Some((name, value)) = error.header {
         response.headers_mut().insert(name, value);
     }

@@ -18,6 +18,8 @@ pub struct Route {
     pub pattern: &'static str,
     /// Requests to it make spans and log lines. Probes, and what the console asks every second, do not.
     pub observed: bool,
+    /// What its answers are, where they are no errors.
+    pub media: &'static str,
     methods: Vec<Operation>,
 }
 
@@ -28,8 +30,19 @@ struct Operation {
     handler: Handler,
 }
 
+/// Whom a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever comes.
+    Everyone,
+    /// Operators and their programs.
+    Operators,
+}
+
 /// A table of routes.
 pub struct Router {
+    /// Whom it is for.
+    pub audience: Audience,
     routes: Vec<Route>,
     /// Which of the routes a path leads to.
     table: matchit::Router<usize>,
@@ -44,10 +57,11 @@ pub struct Found<'a> {
 }
 
 macro_rules! routes {
-    ($usually:expr; $($observed:ident $pattern:literal => { $($method:ident: $handler:path $(=> $limited:ident)?),+ $(,)? })+) => {
+    ($usually:expr; $($observed:ident $pattern:literal $(as $media:literal)? => { $($method:ident: $handler:path $(=> $limited:ident)?),+ $(,)? })+) => {
         vec![$(Route {
             pattern: $pattern,
             observed: matches!(stringify!($observed), "observed"),
+            media: ["application/json" $(, $media)?].last().copied().unwrap_or_default(),
             methods: vec![$(Operation {
                 method: Method::$method,
                 limited: None$(.or(Some(Limited::$limited)))?.unwrap_or_else(|| $usually(&Method::$method)),
@@ -62,35 +76,38 @@ macro_rules! routes {
 /// # Errors
 /// When two routes contradict one another.
 pub fn public() -> Result<Router, matchit::InsertError> {
-    Router::new(routes! {
-        Limited::usually;
-        observed "/api/register" => { POST: api::auth::register => Registrations }
-        observed "/api/login" => { POST: api::auth::login => Logins }
-        observed "/api/logout" => { POST: api::auth::logout => Freely }
-        observed "/api/token/refresh" => { POST: api::auth::refresh => Freely }
-        observed "/api/user" => { GET: api::users::current, PUT: api::users::change, DELETE: api::users::leave }
-        observed "/api/user/sessions" => { GET: api::sessions::list }
-        observed "/api/user/sessions/{id}" => { DELETE: api::sessions::end }
-        observed "/api/user/notifications" => { GET: api::preferences::read, PUT: api::preferences::write }
-        observed "/api/users/{id}/follow" => { POST: api::users::follow, DELETE: api::users::unfollow }
-        observed "/api/articles" => { GET: api::articles::list, POST: api::articles::create }
-        observed "/api/articles/feed" => { GET: api::articles::feed }
-        observed "/api/articles/{slug}" => { GET: api::articles::find, PUT: api::articles::update, DELETE: api::articles::delete }
-        observed "/api/articles/{slug}/favorite" => { POST: api::favorites::add, DELETE: api::favorites::remove }
-        observed "/api/notifications" => { GET: api::notifications::list }
-        observed "/api/notifications/read" => { POST: api::notifications::read_all }
-        observed "/api/notifications/stream" => { GET: api::stream::follow }
-        observed "/api/notifications/{id}/read" => { POST: api::notifications::read }
-        observed "/api/webhooks" => { GET: api::webhooks::list, POST: api::webhooks::create }
-        observed "/api/webhooks/{id}" => { DELETE: api::webhooks::delete }
-        observed "/api/webhooks/{id}/secret" => { POST: api::webhooks::rotate_secret }
-        observed "/api/webhooks/{id}/enable" => { POST: api::webhooks::enable }
-        observed "/api/webhooks/{id}/deliveries" => { GET: api::webhooks::deliveries }
-        observed "/api/webhooks/{id}/deliveries/{delivery}/replay" => { POST: api::webhooks::replay }
-        quiet "/api/health" => { GET: api::health::health }
-        observed "/api/openapi.json" => { GET: api::docs::openapi }
-        observed "/docs" => { GET: api::docs::page }
-    })
+    Router::new(
+        Audience::Everyone,
+        routes! {
+            Limited::usually;
+            observed "/api/register" => { POST: api::auth::register => Registrations }
+            observed "/api/login" => { POST: api::auth::login => Logins }
+            observed "/api/logout" => { POST: api::auth::logout => Freely }
+            observed "/api/token/refresh" => { POST: api::auth::refresh => Freely }
+            observed "/api/user" => { GET: api::users::current, PUT: api::users::change, DELETE: api::users::leave }
+            observed "/api/user/sessions" => { GET: api::sessions::list }
+            observed "/api/user/sessions/{id}" => { DELETE: api::sessions::end }
+            observed "/api/user/notifications" => { GET: api::preferences::read, PUT: api::preferences::write }
+            observed "/api/users/{id}/follow" => { POST: api::users::follow, DELETE: api::users::unfollow }
+            observed "/api/articles" => { GET: api::articles::list, POST: api::articles::create }
+            observed "/api/articles/feed" => { GET: api::articles::feed }
+            observed "/api/articles/{slug}" => { GET: api::articles::find, PUT: api::articles::update, DELETE: api::articles::delete }
+            observed "/api/articles/{slug}/favorite" => { POST: api::favorites::add, DELETE: api::favorites::remove }
+            observed "/api/notifications" => { GET: api::notifications::list }
+            observed "/api/notifications/read" => { POST: api::notifications::read_all }
+            observed "/api/notifications/stream" as "text/event-stream" => { GET: api::stream::follow }
+            observed "/api/notifications/{id}/read" => { POST: api::notifications::read }
+            observed "/api/webhooks" => { GET: api::webhooks::list, POST: api::webhooks::create }
+            observed "/api/webhooks/{id}" => { DELETE: api::webhooks::delete }
+            observed "/api/webhooks/{id}/secret" => { POST: api::webhooks::rotate_secret }
+            observed "/api/webhooks/{id}/enable" => { POST: api::webhooks::enable }
+            observed "/api/webhooks/{id}/deliveries" => { GET: api::webhooks::deliveries }
+            observed "/api/webhooks/{id}/deliveries/{delivery}/replay" => { POST: api::webhooks::replay }
+            quiet "/api/health" => { GET: api::health::health }
+            observed "/api/openapi.json" => { GET: api::docs::openapi }
+            observed "/docs" as "text/html" => { GET: api::docs::page }
+        },
+    )
 }
 
 /// The operators' listener.
@@ -98,33 +115,36 @@ pub fn public() -> Result<Router, matchit::InsertError> {
 /// # Errors
 /// When two routes contradict one another.
 pub fn admin() -> Result<Router, matchit::InsertError> {
-    Router::new(routes! {
-        |_| Limited::Freely;
-        quiet "/healthz" => { GET: admin::probes::healthz }
-        quiet "/readyz" => { GET: admin::probes::readyz }
-        quiet "/metrics" => { GET: admin::metrics::metrics }
-        quiet "/actors" => { GET: admin::actors::tree }
-        observed "/actors/restarts" => { GET: admin::restarts::list }
-        quiet "/actors/events" => { GET: admin::events::follow }
-        observed "/actors/{*path}" => { POST: admin::actors::inject }
-        quiet "/jobs" => { GET: admin::jobs::list }
-        observed "/jobs/pause" => { POST: admin::jobs::pause }
-        observed "/jobs/resume" => { POST: admin::jobs::resume }
-        observed "/jobs/retry" => { POST: admin::jobs::retry_all }
-        quiet "/jobs/{id}" => { GET: admin::jobs::find }
-        observed "/jobs/{id}/cancel" => { POST: admin::jobs::cancel }
-        observed "/jobs/{id}/retry" => { POST: admin::jobs::retry }
-        quiet "/" => { GET: admin::console::page }
-    })
+    Router::new(
+        Audience::Operators,
+        routes! {
+            |_| Limited::Freely;
+            quiet "/healthz" => { GET: admin::probes::healthz }
+            quiet "/readyz" => { GET: admin::probes::readyz }
+            quiet "/metrics" => { GET: admin::metrics::metrics }
+            quiet "/actors" => { GET: admin::actors::tree }
+            observed "/actors/restarts" => { GET: admin::restarts::list }
+            quiet "/actors/events" => { GET: admin::events::follow }
+            observed "/actors/{*path}" => { POST: admin::actors::inject }
+            quiet "/jobs" => { GET: admin::jobs::list }
+            observed "/jobs/pause" => { POST: admin::jobs::pause }
+            observed "/jobs/resume" => { POST: admin::jobs::resume }
+            observed "/jobs/retry" => { POST: admin::jobs::retry_all }
+            quiet "/jobs/{id}" => { GET: admin::jobs::find }
+            observed "/jobs/{id}/cancel" => { POST: admin::jobs::cancel }
+            observed "/jobs/{id}/retry" => { POST: admin::jobs::retry }
+            quiet "/" => { GET: admin::console::page }
+        },
+    )
 }
 
 impl Router {
-    fn new(routes: Vec<Route>) -> Result<Self, matchit::InsertError> {
+    fn new(audience: Audience, routes: Vec<Route>) -> Result<Self, matchit::InsertError> {
         let mut table = matchit::Router::new();
         for (at, route) in routes.iter().enumerate() {
             table.insert(route.pattern, at)?;
         }
-        Ok(Self { routes, table })
+        Ok(Self { audience, routes, table })
     }
 
     /// Every pattern with each of its methods.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use actors::supervision::events::{Event, Reader, What};
 use bytes::Bytes;
 use futures_util::stream;
+use hyper::Method;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
@@ -33,6 +34,9 @@ struct Following {
 /// `GET /actors/events`
 pub async fn follow(request: Request) -> Result<Response, ApiError> {
     authorize(&request)?;
+    if request.head.method == Method::HEAD {
+        return Ok(response::event_stream(stream::empty()));
+    }
     let events = request.app.system.events();
     let last = request.head.headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default());
     let reader = events.read(last.map(|last| position(last, events.mark())));

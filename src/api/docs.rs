@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use hyper::StatusCode;
 
 use super::openapi;
 use crate::error::ApiError;
@@ -38,7 +37,7 @@ pub fn document() -> String {
     responses((status = 200, description = "OpenAPI 3.1.", body = Object))
 )]
 pub async fn openapi(_: Request) -> Result<Response, ApiError> {
-    Ok(response::with_type(StatusCode::OK, "application/json", DOCUMENT.clone()))
+    Ok(response::document(response::JSON, DOCUMENT.clone()))
 }
 
 /// A page to read this description and try it.

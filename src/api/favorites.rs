@@ -3,7 +3,7 @@
 use actors::favorites::message::{AddFavorite, RemoveFavorite};
 use hyper::StatusCode;
 
-use super::articles::{ArticleBody, respond, slug};
+use super::articles::{ArticleBody, respond_changed, slug};
 use super::refusals::{AlreadyFavorited, ArticleNotFound, Failures, Unauthorized};
 use crate::error::ApiError;
 use crate::request::Request;
@@ -29,7 +29,7 @@ pub async fn add(request: Request) -> Result<Response, ApiError> {
     let user = request.viewer().await?.user;
     let add = AddFavorite { slug: slug(&request)?, user };
     let view = request.app.system.favorites.add(&request.caller, add).await?;
-    respond(StatusCode::OK, &view, Some(user))
+    respond_changed(StatusCode::OK, &view, user)
 }
 
 /// Take a favorite back.
@@ -51,5 +51,5 @@ pub async fn remove(request: Request) -> Result<Response, ApiError> {
     let user = request.viewer().await?.user;
     let remove = RemoveFavorite { slug: slug(&request)?, user };
     let view = request.app.system.favorites.remove(&request.caller, remove).await?;
-    respond(StatusCode::OK, &view, Some(user))
+    respond_changed(StatusCode::OK, &view, user)
 }

@@ -6,6 +6,7 @@
 pub mod articles;
 pub mod auth;
 pub mod docs;
+mod everywhere;
 pub mod favorites;
 pub mod health;
 mod limited;

@@ -123,7 +123,8 @@ impl From<Notification> for NotificationBody {
         ("cursor" = Option<String>, Query, description = "Where to go on: what `next` of the page before says."),
     ),
     responses(
-        (status = 200, description = "A page of notifications.", body = InboxBody),
+        (status = 200, description = "A page of notifications.", body = InboxBody,
+            headers(("Link" = String, description = "The page after this one, as `next`."))),
         (status = 400, response = BadQuery),
         (status = 401, response = Unauthorized),
         Failures,
@@ -135,13 +136,15 @@ pub async fn list(request: Request) -> Result<Response, ApiError> {
     let unread = query.optional("unread", |text| text.parse::<bool>().map_err(|_| "must be true or false"));
     let paging = query.paging();
     let query = query.finish()?;
-    let list = ListNotifications { user, unread: unread.unwrap_or(false), before: paging.before, limit: paging.limit };
+    let list =
+        ListNotifications { user, unread: unread.unwrap_or(false), before: paging.before, limit: paging.wanted() };
     let inbox = request.app.system.notifications.list(&request.caller, list).await?;
-    let full = i64::try_from(inbox.notifications.len()).is_ok_and(|count| count == paging.limit);
-    let last = inbox.notifications.last().filter(|_| full).map(|told| told.id);
+    let (told, more) = paging.cut(&inbox.notifications);
+    let last = told.last().filter(|_| more).map(|told| told.id);
     let next = last.map(|id| query.link(request.head.uri.path(), paging.limit, ("cursor", &encode_cursor(id))));
-    let notifications = inbox.notifications.into_iter().map(NotificationBody::from).collect();
-    response::ok(&InboxBody { notifications, unread_count: inbox.unread_count, next })
+    let notifications = told.iter().cloned().map(NotificationBody::from).collect();
+    let page = InboxBody { notifications, unread_count: inbox.unread_count, next };
+    response::list(&page, page.next.as_deref(), None)
 }
 
 /// Mark a notification as read.

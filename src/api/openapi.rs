@@ -4,6 +4,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
+use super::everywhere::Everywhere;
 use super::limited::Limits;
 use super::{
     articles, auth, docs, favorites, health, notifications, preferences, refusals, sessions, stream, users, webhooks,
@@ -24,6 +25,10 @@ not fit. A method that a path does not have is refused with 405 and `Allow`.
 
 What changes something is limited: its answers say by `RateLimit-Policy` and `RateLimit` how much is left, and beyond \
 that it is refused with 429 and `Retry-After`. Of logins only those with a wrong password count.
+Answers to GET have an `ETag`: with it in `If-None-Match`, the next answer is 304 without a body when nothing has \
+changed. They may be kept, but not used again without asking. Larger ones are compressed for those who take gzip; the \
+tag of a compressed one ends with `-gzip`, and is known with and without that. Lists name the pages beside them in \
+`Link` too. The bodies of requests come as they are, in UTF-8.
 
 Every response has `X-Request-Id`, the request's own when that has 1 to 128 printable ASCII characters, and \
 `traceresponse`; a `traceparent` that comes in is continued.";
@@ -87,6 +92,10 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
             refusals::TooManyStreams,
             refusals::WebhookNotFound,
             refusals::DeliveryNotFound,
+            refusals::NotAsExpected,
+            refusals::KeyInUse,
+            refusals::KeyReused,
+            refusals::NotAcceptable,
             refusals::BodyTooSlow,
             refusals::EmailTaken,
             refusals::AlreadyFavorited,
@@ -110,7 +119,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         (name = "webhooks", description = "Where else one is told."),
         (name = "service", description = "The service itself."),
     ),
-    modifiers(&Bearer, &Limits)
+    modifiers(&Bearer, &Everywhere, &Limits)
 )]
 struct Document;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use actors::{articles, auth, favorites, notifications, webhooks};
 use hyper::StatusCode;
+use hyper::header::ACCEPT;
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::{Example, ExampleBuilder};
@@ -15,7 +16,7 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoResponses, ToResponse, ToSchema};
 
 use crate::error::ApiError;
-use crate::response::{ErrorBody, ErrorContent};
+use crate::response::{self, ErrorBody, ErrorContent};
 
 /// What the description shows for a trace.
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -73,6 +74,14 @@ refusals! {
     DeliveryNotFound: "There is no such delivery, or it is somebody else's." => [
         webhooks::Refusal::DeliveryNotFound.into(),
     ];
+    NotAsExpected: "The article is not in a state that `If-Match` names; nothing was done." => [
+        articles::Refusal::NotExpected.into(),
+    ];
+    KeyInUse: "Another request with this key has not been answered yet." => [articles::Refusal::KeyInUse.into()];
+    KeyReused: "This key was used to publish something else." => [articles::Refusal::KeyReused.into()];
+    NotAcceptable: "`Accept` leaves out what the answer would be in; nothing was done." => [
+        ApiError::not_acceptable(response::JSON),
+    ];
     BodyTooSlow: "The body did not arrive in time." => [
         status(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body came too slowly"),
     ];
@@ -86,9 +95,9 @@ refusals! {
     BodyTooLarge: "The body is larger than 1 MiB." => [
         status(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 1048576 bytes"),
     ];
-    NotJson: "The body is not said to be JSON." => [status(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
+    NotJson: "The body is not said to be JSON in UTF-8, or is encoded." => [ApiError::unsupported(
+        ACCEPT,
+        response::JSON,
         "The body must be JSON, with Content-Type: application/json",
     )];
     RateLimited: "There were too many of these; `Retry-After` says in how many seconds there is room for one more." => [
@@ -124,7 +133,7 @@ impl IntoResponses for BodyRefusals {
     }
 }
 
-fn refer<'r, R: ToResponse<'r>>(status: u16) -> (String, RefOr<Response>) {
+pub(super) fn refer<'r, R: ToResponse<'r>>(status: u16) -> (String, RefOr<Response>) {
     (status.to_string(), RefOr::Ref(Ref::from_response_name(R::response().0)))
 }
 

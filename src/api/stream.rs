@@ -16,6 +16,7 @@ use actors::notifications::Reader;
 use actors::notifications::message::News;
 use bytes::Bytes;
 use futures_util::stream;
+use hyper::Method;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::notifications::NotificationBody;
@@ -70,6 +71,10 @@ struct Following {
 pub async fn follow(request: Request) -> Result<Response, ApiError> {
     let user = request.viewer().await?.user;
     let last = request.head.headers.get(LAST_EVENT_ID).map(|value| position(value.as_bytes())).transpose()?;
+    if request.head.method == Method::HEAD {
+        // It is told what a stream would be like, and takes nobody's place in one.
+        return Ok(response::event_stream(stream::empty()));
+    }
     let reader = request.app.system.notifications.follow(&request.caller, user, last.flatten()).await?;
     let mut signs = interval_at((Instant::now() + SIGN_OF_LIFE).into(), SIGN_OF_LIFE);
     signs.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -326,7 +326,8 @@ pub async fn enable(request: Request) -> Result<Response, ApiError> {
         ("cursor" = Option<String>, Query, description = "Where to go on: what `next` of the page before says."),
     ),
     responses(
-        (status = 200, description = "A page of deliveries.", body = DeliveryPage),
+        (status = 200, description = "A page of deliveries.", body = DeliveryPage,
+            headers(("Link" = String, description = "The page after this one, as `next`."))),
         (status = 400, response = BadQuery),
         (status = 401, response = Unauthorized),
         (status = 404, response = WebhookNotFound),
@@ -339,12 +340,13 @@ pub async fn deliveries(request: Request) -> Result<Response, ApiError> {
     let mut query = request.query();
     let paging = query.paging();
     let query = query.finish()?;
-    let list = ListDeliveries { user, webhook, before: paging.before, limit: paging.limit };
+    let list = ListDeliveries { user, webhook, before: paging.before, limit: paging.wanted() };
     let deliveries = request.app.system.webhooks.deliveries(&request.caller, list).await?;
-    let full = i64::try_from(deliveries.len()).is_ok_and(|count| count == paging.limit);
-    let last = deliveries.last().filter(|_| full).map(|delivery| delivery.id);
+    let (deliveries, more) = paging.cut(&deliveries);
+    let last = deliveries.last().filter(|_| more).map(|delivery| delivery.id);
     let next = last.map(|id| query.link(request.head.uri.path(), paging.limit, ("cursor", &encode_cursor(id))));
-    response::ok(&DeliveryPage { deliveries: deliveries.into_iter().map(DeliveryBody::from).collect(), next })
+    let page = DeliveryPage { deliveries: deliveries.iter().cloned().map(DeliveryBody::from).collect(), next };
+    response::list(&page, page.next.as_deref(), None)
 }
 
 /// Send a message once more: the same bytes with the same `webhook-id`, up to eight times.

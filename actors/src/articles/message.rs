@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use time::OffsetDateTime;
+use uuid::Uuid;
 
+use super::once::Key;
 use super::slug::Slug;
 use crate::auth::{Email, UserId};
 use crate::kit::command::Answer;
@@ -79,6 +81,27 @@ pub enum Refusal {
     /// Whoever wants to write has gone meanwhile.
     #[error("the author is gone")]
     AuthorGone,
+    /// It is not in any of the states that its editor expects.
+    #[error("it has changed")]
+    NotExpected,
+    /// Another request with the same key is in hand.
+    #[error("the key is in use")]
+    KeyInUse,
+    /// The key was used for something else.
+    #[error("the key was used for something else")]
+    KeyReused,
+    /// It was not done, for something below failed or was in the way; nothing took effect.
+    #[error("not done")]
+    NotDone,
+}
+
+/// An article in one of its states, as somebody saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision {
+    /// The article's id.
+    pub article: i64,
+    /// Its version.
+    pub version: i64,
 }
 
 /// Read an article.
@@ -103,6 +126,9 @@ pub struct ListArticles {
     pub followed_by: Option<UserId>,
     /// Only those with smaller ids: the page after the one that ended with it.
     pub before: Option<i64>,
+    /// Only the nearest with larger ids: the page before the one that began with it. Then `before` and `offset` do
+    /// not count.
+    pub after: Option<i64>,
     /// At most so many.
     pub limit: i64,
     /// So many left out first.
@@ -131,6 +157,17 @@ pub struct CreateArticle {
     pub description: Description,
     /// Its text.
     pub body: Body,
+    /// What this request is recognised by when it is made again.
+    pub key: Option<Key>,
+}
+
+/// An article that was published, as its author saw it then.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The article.
+    pub view: View,
+    /// It was published by an earlier request with the same key.
+    pub before: bool,
 }
 
 /// Change an article.
@@ -146,6 +183,10 @@ pub struct UpdateArticle {
     pub description: Option<Description>,
     /// Its new text, if any.
     pub body: Option<Body>,
+    /// Only if it is in one of these states; in any, where there are none.
+    pub expected: Option<Vec<Revision>>,
+    /// Which change this is, so that it is recognised when it is asked for again.
+    pub change: Uuid,
 }
 
 /// Delete an article.
@@ -155,12 +196,25 @@ pub struct DeleteArticle {
     pub slug: Slug,
     /// Who wants to.
     pub editor: UserId,
+    /// Only if it is in one of these states; in any, where there are none.
+    pub expected: Option<Vec<Revision>>,
 }
 
 command!(FindArticle, "find", View, Refusal, idempotent: true);
 command!(ListArticles, "list", Arc<Page>, Refusal, idempotent: true);
-command!(CreateArticle, "create", View, Refusal, idempotent: false);
 command!(UpdateArticle, "update", View, Refusal, idempotent: true);
+
+impl Command for CreateArticle {
+    type Reply = Published;
+    type Refusal = Refusal;
+    const NAME: &'static str = "create";
+    const IDEMPOTENT: bool = false;
+
+    /// By its key it is recognised.
+    fn is_idempotent(&self) -> bool {
+        self.key.is_some()
+    }
+}
 
 impl Command for DeleteArticle {
     type Reply = ();

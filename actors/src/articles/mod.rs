@@ -3,19 +3,23 @@
 //! ```text
 //! by_slug  batcher: all slugs asked for, one statement     lists   batcher: equal queries, one statement
 //! creator  batcher: articles and their jobs, one commit    editors one order for each slug
+//! pruner   forgets keys that are good for nothing any more
 //! ```
 //!
-//! What must stay true: an article and the job that tells its author's followers commit together; a slug
-//! never changes; only the author edits.
+//! What must stay true: an article and the job that tells its author's followers commit together, and with both the
+//! key that it is published under (`once.rs`); a slug never changes; only the author edits; an edit that expects a
+//! state changes no other, whatever is edited elsewhere at the same time, and is made once when it is asked for again.
 
 pub mod message;
+pub mod once;
+mod pruner;
 pub mod slug;
 pub(crate) mod store;
 mod workers;
 
 use std::sync::Arc;
 
-pub use message::{Article, Page, Refusal, View};
+pub use message::{Article, Page, Published, Refusal, Revision, View};
 use message::{CreateArticle, DeleteArticle, EditorMessage, FindArticle, ListArticles, UpdateArticle};
 pub use slug::Slug;
 
@@ -56,6 +60,7 @@ impl Articles {
         let editor = Arc::new(workers::Editor(postgres.clone()));
         // One hand each: that is what makes the order.
         children.extend(articles.editors.iter().map(|editors| child::pool(editors, Arc::clone(&editor), 1)));
+        children.push(child::routine("pruner", Arc::new(pruner::Pruner(postgres.clone()))));
         (articles, children)
     }
 
@@ -78,15 +83,15 @@ impl Articles {
     /// Publishes an article.
     ///
     /// # Errors
-    /// [`Refusal::AuthorGone`].
-    pub async fn create(&self, caller: &Caller, create: CreateArticle) -> Answer<View> {
+    /// [`Refusal::AuthorGone`], [`Refusal::KeyInUse`], [`Refusal::KeyReused`], [`Refusal::NotDone`].
+    pub async fn create(&self, caller: &Caller, create: CreateArticle) -> Answer<Published> {
         self.creator.ask(caller, create).await
     }
 
     /// Changes an article.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::NotAuthor`].
+    /// [`Refusal::NotFound`], [`Refusal::NotAuthor`], [`Refusal::NotExpected`].
     pub async fn update(&self, caller: &Caller, update: UpdateArticle) -> Answer<View> {
         match self.editor(&update.slug) {
             Some(editor) => editor.ask(caller, update).await,
@@ -97,7 +102,7 @@ impl Articles {
     /// Deletes an article.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`Refusal::NotAuthor`].
+    /// [`Refusal::NotFound`], [`Refusal::NotAuthor`], [`Refusal::NotExpected`].
     pub async fn delete(&self, caller: &Caller, delete: DeleteArticle) -> Answer<()> {
         match self.editor(&delete.slug) {
             Some(editor) => editor.ask(caller, delete).await,

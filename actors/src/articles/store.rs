@@ -2,10 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
-use super::message::{Article, Author, CreateArticle, DeleteArticle, ListArticles, Page, UpdateArticle, View};
+use super::message::{
+    Article, Author, CreateArticle, DeleteArticle, ListArticles, Page, Revision, UpdateArticle, View,
+};
+use super::once::Key;
 use super::slug::Slug;
 use crate::auth::{Email, UserId};
 use crate::kit::postgres::Postgres;
@@ -20,17 +25,21 @@ pub(crate) fn article(row: &Row, slug: Slug, body: Option<String>) -> Article {
         title: row.get("title"),
         description: row.get("description"),
         body,
-        author: Author {
-            id: UserId(row.get("author_id")),
-            email: Email::stored(row.get("author_email")),
-            name: row.get("author_name"),
-            bio: row.get("author_bio"),
-            image: row.get("author_image"),
-        },
+        author: author(row),
         favorites_count: row.get("favorites_count"),
         version: row.get("version"),
         created_at: row.get("created_at"),
         updated_at: row.get("updated_at"),
+    }
+}
+
+fn author(row: &Row) -> Author {
+    Author {
+        id: UserId(row.get("author_id")),
+        email: Email::stored(row.get("author_email")),
+        name: row.get("author_name"),
+        bio: row.get("author_bio"),
+        image: row.get("author_image"),
     }
 }
 
@@ -70,6 +79,7 @@ pub(super) async fn list(db: &Postgres, scope: &Scope, query: &ListArticles) -> 
                 &query.limit,
                 &query.offset,
                 &id(query.viewer),
+                &query.after,
             ],
         )
         .await?;
@@ -79,21 +89,83 @@ pub(super) async fn list(db: &Postgres, scope: &Scope, query: &ListArticles) -> 
     Ok(Page { articles: on_page.map(view).collect(), total })
 }
 
-/// The articles made, by their slugs; those whose slug was taken or whose author is gone are missing.
+/// An article to publish: under which slug, with which fingerprint if it has a key, in which trace.
+pub(super) struct New<'a> {
+    pub(super) slug: Slug,
+    pub(super) article: &'a CreateArticle,
+    pub(super) fingerprint: Option<[u8; 32]>,
+    pub(super) traceparent: Option<String>,
+}
+
+/// What came of an article to publish.
+pub(super) enum Made {
+    /// It is published.
+    Now(Article),
+    /// It was published before, under the same key.
+    Before(Article),
+    /// Something else was published under its key.
+    OfSomethingElse,
+    /// Another transaction has its key.
+    KeyInUse,
+    /// Its author is not there.
+    NoAuthor,
+    /// Its slug was taken, or another transaction was faster: asked again, we shall know.
+    NotNow,
+}
+
+/// What came of each article, in their order.
 pub(super) async fn create(
     db: &Postgres,
     scope: &Scope,
-    new: &[(Slug, &CreateArticle, Option<String>)],
-) -> Result<HashMap<Slug, Article>, Fault> {
-    let authors: Vec<i64> = new.iter().map(|(_, article, _)| article.author.0).collect();
-    let slugs: Vec<&str> = new.iter().map(|(slug, ..)| slug.as_str()).collect();
-    let titles: Vec<&str> = new.iter().map(|(_, article, _)| article.title.as_str()).collect();
-    let descriptions: Vec<&str> = new.iter().map(|(_, article, _)| article.description.as_str()).collect();
-    let bodies: Vec<&str> = new.iter().map(|(_, article, _)| article.body.as_str()).collect();
-    let traces: Vec<Option<&str>> = new.iter().map(|(.., trace)| trace.as_deref()).collect();
-    let rows =
-        db.write(scope, sql!("articles/create"), &[&authors, &slugs, &titles, &descriptions, &bodies, &traces]).await?;
-    Ok(rows.iter().map(|row| (slug(row), article(row, slug(row), row.get("body")))).collect())
+    new: &[New<'_>],
+    good_for: Duration,
+) -> Result<Vec<Made>, Fault> {
+    let authors: Vec<i64> = new.iter().map(|new| new.article.author.0).collect();
+    let slugs: Vec<&str> = new.iter().map(|new| new.slug.as_str()).collect();
+    let titles: Vec<&str> = new.iter().map(|new| new.article.title.as_str()).collect();
+    let descriptions: Vec<&str> = new.iter().map(|new| new.article.description.as_str()).collect();
+    let bodies: Vec<&str> = new.iter().map(|new| new.article.body.as_str()).collect();
+    let traces: Vec<Option<&str>> = new.iter().map(|new| new.traceparent.as_deref()).collect();
+    let keys: Vec<Option<&str>> = new.iter().map(|new| new.article.key.as_ref().map(Key::as_str)).collect();
+    let fingerprints: Vec<Option<&[u8]>> = new.iter().map(|new| new.fingerprint.as_ref().map(|f| &f[..])).collect();
+    let good_for = good_for.as_secs_f64();
+    let rows = db
+        .write(
+            scope,
+            sql!("articles/create"),
+            &[&authors, &slugs, &titles, &descriptions, &bodies, &traces, &keys, &fingerprints, &good_for],
+        )
+        .await?;
+    Ok(rows.iter().zip(new).map(|(row, new)| made(row, new.article)).collect())
+}
+
+fn made(row: &Row, wanted: &CreateArticle) -> Made {
+    let same: Option<bool> = row.get("same");
+    let there = row.get::<_, Option<i64>>("id").is_some();
+    match same {
+        _ if !row.get::<_, bool>("has_author") => Made::NoAuthor,
+        Some(true) => Made::Before(published(row, wanted)),
+        Some(false) => Made::OfSomethingElse,
+        None if there => Made::Now(published(row, wanted)),
+        None if !row.get::<_, bool>("free") => Made::KeyInUse,
+        None => Made::NotNow,
+    }
+}
+
+/// An article as it is when it has just been published: what was asked for, and what the row says of it.
+fn published(row: &Row, wanted: &CreateArticle) -> Article {
+    Article {
+        id: row.get("id"),
+        slug: slug(row),
+        title: wanted.title.as_str().to_owned(),
+        description: wanted.description.as_str().to_owned(),
+        body: Some(wanted.body.as_str().to_owned()),
+        author: author(row),
+        favorites_count: 0,
+        version: 1,
+        created_at: row.get("created_at"),
+        updated_at: row.get("created_at"),
+    }
 }
 
 /// What came of an attempt to change an article.
@@ -102,8 +174,16 @@ pub(super) enum Changed<T> {
     Missing,
     /// Somebody else wrote it.
     NotAllowed,
+    /// It is not as expected.
+    NotExpected,
     /// It is done.
     Done(T),
+}
+
+/// States as the statements compare them.
+fn expected(states: Option<&Vec<Revision>>) -> Option<Vec<String>> {
+    let text = |Revision { article, version }: &Revision| format!("{article}.{version}");
+    states.map(|states| states.iter().map(text).collect())
 }
 
 pub(super) async fn update(db: &Postgres, scope: &Scope, change: &UpdateArticle) -> Result<Changed<View>, Fault> {
@@ -118,6 +198,8 @@ pub(super) async fn update(db: &Postgres, scope: &Scope, change: &UpdateArticle)
                 &title.map(|text| text.as_str()),
                 &description.map(|text| text.as_str()),
                 &change.body.as_ref().map(|text| text.as_str()),
+                &expected(change.expected.as_ref()),
+                &change.change,
             ],
         )
         .await?;
@@ -125,7 +207,8 @@ pub(super) async fn update(db: &Postgres, scope: &Scope, change: &UpdateArticle)
         None => Changed::Missing,
         Some(row) if !row.get::<_, bool>("allowed") => Changed::NotAllowed,
         // Deleted by another statement while this one waited for its row.
-        Some(row) if row.get::<_, Option<i64>>("id").is_none() => Changed::Missing,
+        Some(row) if !row.get::<_, bool>("there") => Changed::Missing,
+        Some(row) if row.get::<_, Option<i64>>("id").is_none() => Changed::NotExpected,
         Some(row) => Changed::Done(View {
             article: Arc::new(article(row, slug(row), row.get("body"))),
             favorited: row.get("favorited"),
@@ -134,10 +217,20 @@ pub(super) async fn update(db: &Postgres, scope: &Scope, change: &UpdateArticle)
 }
 
 pub(super) async fn delete(db: &Postgres, scope: &Scope, delete: &DeleteArticle) -> Result<Changed<()>, Fault> {
-    let rows = db.write(scope, sql!("articles/delete"), &[&delete.slug.as_str(), &delete.editor.0]).await?;
+    let params: [&(dyn ToSql + Sync); 3] =
+        [&delete.slug.as_str(), &delete.editor.0, &expected(delete.expected.as_ref())];
+    let rows = db.write(scope, sql!("articles/delete"), &params).await?;
     Ok(match rows.first() {
         None => Changed::Missing,
         Some(row) if !row.get::<_, bool>("allowed") => Changed::NotAllowed,
+        Some(row) if !row.get::<_, bool>("there") => Changed::Missing,
+        Some(row) if !row.get::<_, bool>("expected") => Changed::NotExpected,
         Some(_) => Changed::Done(()),
     })
+}
+
+/// How many keys were forgotten.
+pub(super) async fn prune_keys(db: &Postgres, scope: &Scope, good_for: Duration, most: i64) -> Result<i64, Fault> {
+    let rows = db.write(scope, sql!("articles/prune_keys"), &[&good_for.as_secs_f64(), &most]).await?;
+    Ok(rows.first().map_or(0, |row| row.get("n")))
 }

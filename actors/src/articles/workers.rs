@@ -7,17 +7,18 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use opentelemetry::KeyValue;
 
 use super::message::*;
+use super::once;
 use super::slug::Slug;
-use super::store::{self, Changed};
+use super::store::{self, Changed, Made, New};
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
-use crate::kit::{Failure, Fault, Scope, metrics};
+use crate::kit::{Failure, Fault, Scope, Trace, metrics};
 
-/// How often a batch is tried with new suffixes for slugs that were taken. With 2^40 suffixes for each
-/// title a second round is already a rarity.
-const SLUG_ROUNDS: usize = 3;
+/// How often a batch is tried with new suffixes for slugs that were taken, and for keys of which another transaction
+/// was faster. With 2^40 suffixes for each title a second round is already a rarity.
+const ROUNDS: usize = 3;
 
 /// Different pages asked for by one batch at once: no more than their connections can do side by side.
 const LISTS_AT_ONCE: usize = 2;
@@ -80,57 +81,79 @@ impl Lists {
     }
 }
 
-/// Publishes every article that gathered, each with its job, in one statement.
+/// Publishes every article that gathered, each with its job and its key, in one statement.
 pub(super) struct Creator(pub(super) Postgres);
+
+type Settled = Result<Published, Refusal>;
 
 impl Gather for Creator {
     type Command = CreateArticle;
 
     async fn run(&self, commands: &[CreateArticle], scope: &Scope) -> Answers<CreateArticle> {
-        let mut answers: Vec<Option<View>> = vec![None; commands.len()];
-        for round in 0..SLUG_ROUNDS {
-            let missing: Vec<usize> =
-                (0..commands.len()).filter(|at| answers.get(*at).is_some_and(Option::is_none)).collect();
-            let new: Vec<_> = missing
-                .iter()
-                .filter_map(|at| {
-                    let command = commands.get(*at)?;
-                    let traceparent = scope.trace_of(*at).and_then(|trace| trace.traceparent());
-                    Some((Slug::for_title(command.title.as_str()), command, traceparent))
-                })
-                .collect();
+        let mut answers: Vec<Option<Settled>> = vec![None; commands.len()];
+        for round in 0..ROUNDS {
+            let open: Vec<usize> =
+                (0..).zip(&answers).filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect();
+            let new: Vec<_> = open.iter().filter_map(|at| Some(new(commands.get(*at)?, scope.trace_of(*at)))).collect();
             if new.is_empty() {
                 break;
             }
             if round > 0 {
-                tracing::info!(
-                    count = new.len(),
-                    "articles were not made; their slugs were taken or their authors are gone"
-                );
+                tracing::info!(count = new.len(), "articles were not made; their slugs or their keys were just taken");
             }
-            let mut made = match store::create(&self.0, scope, &new).await {
-                Ok(made) => made,
-                Err(fault) if round == 0 => return Err(fault),
-                // The first round has committed: what it made is answered, whatever becomes of the rest.
+            match store::create(&self.0, scope, &new, once::GOOD_FOR).await {
+                Ok(made) => {
+                    for (at, made) in open.into_iter().zip(made) {
+                        if let Some(answer) = answers.get_mut(at) {
+                            *answer = settled(made);
+                        }
+                    }
+                }
+                // Somebody took a slug, or went, while the statement ran: alone, one has nobody else to blame.
+                Err(fault) if fault.is_about_values() && commands.len() == 1 && round + 1 < ROUNDS => {}
+                Err(fault) if answers.iter().flatten().all(Result::is_err) => return Err(fault),
+                // What an earlier round made has committed and is answered, whatever becomes of the rest.
                 Err(fault) => {
-                    tracing::warn!(%fault, "articles whose slugs were taken could not be tried again");
+                    tracing::warn!(%fault, "articles could not be tried again");
                     break;
                 }
-            };
-            for ((slug, ..), at) in new.iter().zip(missing) {
-                if let (Some(article), Some(answer)) = (made.remove(slug), answers.get_mut(at)) {
-                    *answer = Some(View { article: Arc::new(article), favorited: false });
-                }
             }
         }
-        let made = answers.iter().flatten().count();
-        metrics::domain().articles_created.add(made as u64, &[]);
-        for (at, view) in answers.iter().enumerate() {
-            if let (Some(view), Some(trace)) = (view, scope.trace_of(at)) {
-                trace.set(|| [KeyValue::new("article.slug", view.article.slug.shared())]);
-            }
+        tell(&answers, scope);
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or(Err(Refusal::NotDone))).collect())
+    }
+}
+
+fn new<'a>(article: &'a CreateArticle, trace: Option<&Trace>) -> New<'a> {
+    New {
+        slug: Slug::for_title(article.title.as_str()),
+        fingerprint: article.key.as_ref().map(|_| once::fingerprint(article)),
+        traceparent: trace.and_then(Trace::traceparent),
+        article,
+    }
+}
+
+/// The answer, if there is one yet.
+fn settled(made: Made) -> Option<Settled> {
+    let published = |article, before| Published { view: View { article: Arc::new(article), favorited: false }, before };
+    match made {
+        Made::Now(article) => Some(Ok(published(article, false))),
+        Made::Before(article) => Some(Ok(published(article, true))),
+        Made::OfSomethingElse => Some(Err(Refusal::KeyReused)),
+        Made::KeyInUse => Some(Err(Refusal::KeyInUse)),
+        Made::NoAuthor => Some(Err(Refusal::AuthorGone)),
+        Made::NotNow => None,
+    }
+}
+
+/// Counts what was made, and names it in the traces.
+fn tell(answers: &[Option<Settled>], scope: &Scope) {
+    let made = answers.iter().filter(|answer| matches!(answer, Some(Ok(published)) if !published.before)).count();
+    metrics::domain().articles_created.add(made as u64, &[]);
+    for (at, answer) in answers.iter().enumerate() {
+        if let (Some(Ok(published)), Some(trace)) = (answer, scope.trace_of(at)) {
+            trace.set(|| [KeyValue::new("article.slug", published.view.article.slug.shared())]);
         }
-        Ok(answers.into_iter().map(|view| view.ok_or(Refusal::AuthorGone)).collect())
     }
 }
 
@@ -164,6 +187,7 @@ fn done<T>(changed: Changed<T>) -> Result<T, Failure<Refusal>> {
     match changed {
         Changed::Missing => Err(Failure::Refused(Refusal::NotFound)),
         Changed::NotAllowed => Err(Failure::Refused(Refusal::NotAuthor)),
+        Changed::NotExpected => Err(Failure::Refused(Refusal::NotExpected)),
         Changed::Done(done) => Ok(done),
     }
 }

@@ -1,7 +1,7 @@
 //! A command: what can be asked of an actor, and what may come back.
 //!
 //! Whether a command may be asked again after its actor died is part of its type
-//! ([`Command::IDEMPOTENT`]), so that no call site can get it wrong.
+//! ([`Command::is_idempotent`]), so that no call site can get it wrong.
 
 use tokio::sync::oneshot;
 
@@ -17,6 +17,11 @@ pub trait Command: Clone + Send + Sync + 'static {
     const NAME: &'static str;
     /// Asking twice has the effect of asking once, so it is asked again when its actor dies.
     const IDEMPOTENT: bool;
+
+    /// The same of this very command, for types of which some are.
+    fn is_idempotent(&self) -> bool {
+        Self::IDEMPOTENT
+    }
 
     /// What an answer means when an earlier ask, whose answer was lost, may have taken effect already.
     ///

@@ -109,7 +109,7 @@ impl<M: Message> Endpoint<M> {
         let (mut strikes, mut asked) = (0, 0);
         let mut next = Some(command);
         while let Some(command) = next.take() {
-            let again = (C::IDEMPOTENT && asked < ASK_AGAIN).then(|| command.clone());
+            let again = (command.is_idempotent() && asked < ASK_AGAIN).then(|| command.clone());
             match self.try_once(caller, command, (asked, strikes)).await {
                 Tried::Answered(answer) if asked == 0 => return answer,
                 Tried::Answered(answer) => return C::repeated(answer),

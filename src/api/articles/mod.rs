@@ -3,10 +3,10 @@
 pub mod read;
 pub mod write;
 
-use actors::articles::{Article, Slug, View};
+use actors::articles::{Article, Revision, Slug, View};
 use actors::auth::UserId;
 use hyper::StatusCode;
-use hyper::header::{ETAG, HeaderValue};
+use hyper::header::{CONTENT_LOCATION, ETAG, HeaderValue};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -14,6 +14,7 @@ pub use read::{feed, find, list};
 pub use write::{create, delete, update};
 
 use crate::error::ApiError;
+use crate::http::etag;
 use crate::request::Request;
 use crate::response::{self, Response};
 
@@ -97,16 +98,18 @@ impl<'a> ArticleBody<'a> {
 
 /// An article as a response, with the tag of exactly this representation.
 pub(super) fn respond(status: StatusCode, view: &View, viewer: Option<UserId>) -> Result<Response, ApiError> {
-    let mut response = response::json(status, &ArticleBody::new(view, viewer))?;
-    let reader = match viewer {
-        Some(id) if id == view.article.author.id => "a",
-        _ => "r",
-    };
-    let View { article, favorited } = view;
-    let tag =
-        format!("\"{}.{}.{}.{}{reader}\"", article.id, article.version, article.favorites_count, u8::from(*favorited));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        response.headers_mut().insert(ETAG, tag);
+    let body = response::encode(&ArticleBody::new(view, viewer))?;
+    let tag = etag::of_article(Revision { article: view.article.id, version: view.article.version }, &body);
+    let mut response = response::with_type(status, response::JSON, body);
+    response.headers_mut().insert(ETAG, tag);
+    Ok(response)
+}
+
+/// The same in answer to a change: it says where what it shows can be read, so that the tag is known to be of that.
+pub(super) fn respond_changed(status: StatusCode, view: &View, viewer: UserId) -> Result<Response, ApiError> {
+    let mut response = respond(status, view, Some(viewer))?;
+    if let Ok(location) = HeaderValue::try_from(format!("/api/articles/{}", view.article.slug)) {
+        response.headers_mut().insert(CONTENT_LOCATION, location);
     }
     Ok(response)
 }

@@ -1,5 +1,6 @@
 //! Articles: reading one, and lists of them.
 
+use actors::articles::View;
 use actors::articles::message::{FindArticle, ListArticles};
 use actors::auth::UserId;
 use actors::text::Text;
@@ -8,8 +9,9 @@ use serde::Serialize;
 
 use super::{ArticleBody, respond, slug};
 use crate::api::refusals::{ArticleNotFound, BadQuery, Failures, Unauthorized};
+use crate::cursor::Cursor;
 use crate::error::ApiError;
-use crate::query::{Paging, Query, encode_cursor, number};
+use crate::query::{Paging, Query, number};
 use crate::request::Request;
 use crate::response::{self, Response};
 
@@ -36,8 +38,8 @@ pub struct ArticleFilter {
     /// How many articles to leave out first, for pages by number.
     #[param(minimum = 0, maximum = 1_000_000)]
     pub offset: Option<i64>,
-    /// Where to go on: what `next` of the page before says. Unlike pages by number, pages by cursor neither repeat
-    /// nor skip an article while others are being published.
+    /// Where to go on: what `next` or `previous` of another page says. Unlike pages by number, pages by cursor neither
+    /// repeat nor skip an article while others are being published. It wins over `offset` and `page`.
     pub cursor: Option<String>,
     /// Another way to say `offset`: the number of the page, from 1.
     #[param(minimum = 1, maximum = 10_000)]
@@ -66,9 +68,9 @@ pub struct PageBody<'a> {
     #[schema(example = 0)]
     pub offset: i64,
     /// The next page, relative to this server; null on the last one.
-    #[schema(required, example = "/api/articles?limit=20&cursor=c5a5ac3c39696a5b0")]
+    #[schema(required, example = "/api/articles?limit=20&cursor=c5a5ac3c39696a5b0f3c1")]
     pub next: Option<String>,
-    /// The page before, where pages are counted by number; null elsewhere.
+    /// The page before this one, with what is newer; null on the first one.
     #[schema(required, example = json!(null))]
     pub previous: Option<String>,
 }
@@ -99,7 +101,8 @@ pub async fn find(request: Request) -> Result<Response, ApiError> {
     security((), ("bearer" = [])),
     params(ArticleFilter),
     responses(
-        (status = 200, description = "A page of articles, without their bodies.", body = PageBody),
+        (status = 200, description = "A page of articles, without their bodies.", body = PageBody,
+            headers(("Link" = String, description = "The pages beside this one, as `next` and `prev`."))),
         (status = 400, response = BadQuery),
         (status = 401, response = Unauthorized),
         Failures,
@@ -116,7 +119,8 @@ pub async fn list(request: Request) -> Result<Response, ApiError> {
     security(("bearer" = [])),
     params(ArticleFilter),
     responses(
-        (status = 200, description = "A page of articles, without their bodies.", body = PageBody),
+        (status = 200, description = "A page of articles, without their bodies.", body = PageBody,
+            headers(("Link" = String, description = "The pages beside this one, as `next` and `prev`."))),
         (status = 400, response = BadQuery),
         (status = 401, response = Unauthorized),
         Failures,
@@ -132,36 +136,35 @@ async fn page(request: Request, list: ListArticles) -> Result<Response, ApiError
     let id = |text: &str| number(text, 1, i64::MAX).map(UserId);
     let search = query.optional("search", Search::parse).map(|text| text.as_str().to_owned());
     let (author, favorited_by) = (query.optional("author", id), query.optional("favorited_by", id));
-    let paging = query.paging();
+    let paging = query.paging_both_ways();
     let query = query.finish()?;
     let viewer = list.viewer;
-    let Paging { limit, offset, before, .. } = paging;
-    let list = ListArticles { search, author, favorited_by, before, limit, offset, ..list };
+    let Paging { limit, offset, before, after, .. } = paging;
+    let list = ListArticles { search, author, favorited_by, before, after, limit: paging.wanted(), offset, ..list };
     let page = request.app.system.articles.list(&request.caller, list).await?;
-    let last = page.articles.last().map(|view| view.article.id);
-    let (next, previous) = links(&query, request.head.uri.path(), paging, page.articles.len(), page.total, last);
-    let articles: Vec<_> = page.articles.iter().map(|view| ArticleBody::new(view, viewer)).collect();
-    response::ok(&PageBody { count: articles.len(), articles, total: page.total, limit, offset, next, previous })
+    let (articles, more) = paging.cut(&page.articles);
+    let (next, previous) = links(&query, request.head.uri.path(), paging, articles, more);
+    let articles: Vec<_> = articles.iter().map(|view| ArticleBody::new(view, viewer)).collect();
+    let page = PageBody { count: articles.len(), articles, total: page.total, limit, offset, next, previous };
+    response::list(&page, page.next.as_deref(), page.previous.as_deref())
 }
 
 /// Links to the pages beside this one: by number where the client counts so, else by cursor, which neither
 /// repeats nor skips while articles are being published.
-fn links(
-    query: &Query,
-    path: &str,
-    paging: Paging,
-    count: usize,
-    total: i64,
-    last: Option<i64>,
-) -> (Option<String>, Option<String>) {
-    let at = |offset: i64| query.link(path, paging.limit, ("offset", &offset.to_string()));
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
+fn links(query: &Query, path: &str, paging: Paging, articles: &[View], more: bool) -> (Option<String>, Option<String>) {
     if paging.numbered {
-        let next = (count == paging.limit && paging.offset + count < total).then(|| at(paging.offset + count));
+        let at = |offset: i64| query.link(path, paging.limit, ("offset", &offset.to_string()));
+        let next = more.then(|| at(paging.offset + paging.limit));
         let previous = (paging.offset > 0).then(|| at((paging.offset - paging.limit).max(0)));
         return (next, previous);
     }
-    let more = count == paging.limit && (paging.before.is_some() || count < total);
-    let next = last.filter(|_| more).map(|id| query.link(path, paging.limit, ("cursor", &encode_cursor(id))));
-    (next, None)
+    let at = |cursor: Cursor| query.link(path, paging.limit, ("cursor", &cursor.to_string()));
+    let (first, last) = (articles.first().map(|view| view.article.id), articles.last().map(|view| view.article.id));
+    // An empty page lies between the one that led to it and nothing.
+    let (older, newer) = match (paging.before, paging.after) {
+        (None, None) => (last.filter(|_| more), None),
+        (Some(before), _) => (last.filter(|_| more), first.or(Some(before - 1))),
+        (None, Some(after)) => (last.or(Some(after.saturating_add(1))), first.filter(|_| more)),
+    };
+    (older.map(Cursor::Older).map(at), newer.map(Cursor::Newer).map(at))
 }
