@@ -183,8 +183,12 @@ async fn without_redis_every_process_limits_by_itself_and_nobody_waits_for_long(
         eprintln!("{what}: the slowest answer after {slowest:.2?}");
         assert!(slowest < Duration::from_secs(3), "{what}: {slowest:?}");
         let (passed, stopped) = answers.split_at(10);
-        passed.iter().for_each(|answer| drop(answer.expect(200)));
-        stopped.iter().for_each(|answer| drop(refused(answer, "writes")));
+        for answer in passed {
+            answer.expect(200);
+        }
+        for answer in stopped {
+            refused(answer, "writes");
+        }
         assert_eq!(metric(&service, "throttle_fallback").await, Some(1.0), "{what}");
         match what {
             "killed" => drop(redis.start_again().await),
@@ -203,16 +207,22 @@ async fn a_crash_of_the_actor_costs_nobody_an_answer() {
     let stage = Stage::new().await;
     let service = limited(&stage, &[("RATE_LIMIT_REDIS_TIMEOUT_MS", "100")]).await;
     let ann = service.client().register("ann").await;
-    for _ in 0..20 {
-        service.operator().ask("/actors/root/throttle/checks/crash").await.expect(202);
+    for _ in 0..6 {
+        eventually("it is there to be crashed", async || {
+            let crash = service.operator().ask("/actors/root/throttle/checks/crash").await;
+            (crash.status == 202).then_some(())
+        })
+        .await;
         let answers = at_once(5, |_| {
             let client = ann.client.clone();
             async move { write(&client).await }
         });
-        answers.await.iter().for_each(|answer| drop(answer.expect(200)));
+        for answer in answers.await {
+            answer.expect(200);
+        }
     }
     let restarts = service.actor("root/throttle/checks").await["restarts"]["total"].as_i64().unwrap();
-    assert!(restarts > 10, "{restarts}");
+    assert!(restarts >= 4, "{restarts}");
 }
 
 #[tokio::test]
