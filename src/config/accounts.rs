@@ -31,8 +31,9 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
         let lifetime = self.seconds("ACCESS_TOKEN_SECONDS", 15 * 60);
         let session_lifetime = self.seconds("SESSION_SECONDS", MONTH);
         let sessions_keep = Duration::from_secs(self.number("SESSIONS_KEEP_SECONDS", MONTH, 0));
-        // More at once than there are cores makes none of them faster and everything else slower.
-        let password_hands = self.count("PASSWORD_WORKERS", cores).min(cores);
+        // More at once than there are cores makes none of them faster. By default half of the cores are left to
+        // requests, which cost less and hurry more.
+        let password_hands = self.count("PASSWORD_WORKERS", (cores / 2).max(1)).min(cores);
         let password_room = self.count("PASSWORD_QUEUE", 64);
         Some(auth::Settings {
             tokens: auth::token::Settings { secrets: secrets?, issuer, audience, lifetime },
@@ -91,7 +92,7 @@ mod tests {
         let hands = |more: &[(&str, &str)]| config(more).map(|config| config.auth.password_hands);
         assert_eq!(hands(&[("PASSWORD_WORKERS", "1")]), Ok(1));
         assert_eq!(hands(&[("PASSWORD_WORKERS", "1000")]), Ok(cores));
-        assert!(hands(&[]).is_ok_and(|hands| (1..=cores).contains(&hands)));
+        assert!(hands(&[]).is_ok_and(|hands| hands == (cores / 2).max(1)));
     }
 
     #[test]
