@@ -61,12 +61,16 @@ async fn two_thousand_idle_connections_keep_nobody_out() {
     let stage = Stage::new().await;
     let settings = [("HTTP_HEAD_TIMEOUT_MS", NEVER), ("HTTP_MAX_CONNECTIONS_PER_ADDRESS", "2000")];
     let (service, _, path) = world(&stage, &settings).await;
+    let there = async |count: f64| {
+        eventually("they are all there", async || {
+            (service.metric("http_server_open_connections", "").await >= count).then_some(())
+        })
+        .await;
+    };
     let mut idle = crowd(service.api.unwrap(), 1000, b"").await;
+    there(1000.0).await;
     idle.extend(crowd(service.api.unwrap(), 1000, b"GET /api/articles HT").await);
-    eventually("they are all there", async || {
-        (service.metric("http_server_open_connections", "").await >= 1900.0).then_some(())
-    })
-    .await;
+    there(1900.0).await;
     as_ever(&service, &path).await;
     assert!(service.metric(CUT, "made_room").await > 0.0, "their address had its share");
     assert!(service.metric(CUT, "made_room").await < 1000.0, "only as many as were needed gave way");
@@ -105,13 +109,14 @@ async fn an_address_whose_connections_are_all_at_work_is_told_that_it_has_its_sh
     ];
     let (service, ann, path) = world(&stage, &settings).await;
     let mut busy = Vec::new();
-    for _ in 0..3 {
+    for number in 1..=3 {
         busy.push(raw::send(service.api.unwrap(), post(&ann, 100).as_bytes()).await);
+        // Before it is, it would give way to the next.
+        eventually("it is at work", async || {
+            (service.metric("http_server_active_requests", "POST").await >= f64::from(number)).then_some(())
+        })
+        .await;
     }
-    eventually("they are at work", async || {
-        (service.metric("http_server_active_requests", "POST").await >= 3.0).then_some(())
-    })
-    .await;
     let refused = service.client().get(&path).await;
     refused.refused(429, "too_many_connections");
     assert!(refused.header("retry-after").is_some() && refused.header("x-request-id").is_some());

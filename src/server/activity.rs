@@ -126,6 +126,10 @@ impl Activity {
     /// When to look again; why it is to be cut off, when it is.
     pub(super) fn judge(&self, now: Instant, limits: &Front) -> Result<Instant, Cut> {
         let mut state = self.state();
+        // It was to give way, and what it asks for was on its way already.
+        if state.cut == Some(Cut::MadeRoom) && state.under_way > 0 {
+            state.cut = None;
+        }
         if let Some(cut) = state.cut {
             return Err(cut);
         }
@@ -177,15 +181,18 @@ impl Activity {
         (state.under_way == 0 && state.cut.is_none()).then_some(idleness)
     }
 
-    /// Has it end for another's sake, unless a request has come meanwhile.
-    pub(super) fn give_way(&self) -> bool {
+    /// Whether it is to end.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.state().cut.is_some()
+    }
+
+    /// Has it end for another's sake, unless a request has come, or comes before it hears of this.
+    pub(super) fn give_way(&self) {
         let mut state = self.state();
-        let idle = state.under_way == 0 && state.cut.is_none();
-        if idle {
+        if state.under_way == 0 && state.cut.is_none() {
             state.cut = Some(Cut::MadeRoom);
             self.told.notify_one();
         }
-        idle
     }
 
     /// Bytes have come. Over HTTP/2, where signs of life and settings come as well, that begins no head.
@@ -375,11 +382,18 @@ mod tests {
     #[test]
     fn only_who_does_nothing_gives_way() {
         let activity = Activity::new();
+        let gives_way = || {
+            activity.give_way();
+            activity.is_leaving()
+        };
         activity.begins(false);
-        assert!(!activity.give_way() && activity.idleness().is_none());
+        assert!(!gives_way() && activity.idleness().is_none());
         activity.ends(true);
-        assert!(activity.idleness().is_some() && activity.give_way());
-        assert!(!activity.give_way() && activity.idleness().is_none(), "it has already");
+        assert!(activity.idleness().is_some() && gives_way() && activity.idleness().is_none());
+        activity.begins(false);
+        assert_eq!(after(&activity, Duration::ZERO), None, "its request had been on its way");
+        activity.ends(true);
+        assert!(gives_way());
         assert_eq!(after(&activity, Duration::ZERO), Some(Cut::MadeRoom));
     }
 }

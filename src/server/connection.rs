@@ -1,6 +1,8 @@
 //! One connection: hyper serves it, and its task looks at what it does.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::activity::Activity;
+use super::activity::{Activity, Cut};
 use super::answer::{Answer, UnderWay};
 use super::head::TwoLengths;
 use super::progress::Progress;
@@ -104,6 +106,9 @@ impl Connection {
                 ended = served.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(%error, "a connection ended early");
+                        if is_timed_out(&*error) {
+                            instruments::connection_cut(Cut::SlowReader.as_str());
+                        }
                     }
                     return;
                 }
@@ -116,6 +121,12 @@ impl Connection {
             }
         }
     }
+}
+
+/// Whether the kernel gave up a client that took nothing more, before we saw it ourselves.
+fn is_timed_out(error: &(dyn Error + 'static)) -> bool {
+    let system = error.downcast_ref::<io::Error>();
+    system.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) || error.source().is_some_and(is_timed_out)
 }
 
 /// Waits for the stop. Who has just connected may have something on its way still.

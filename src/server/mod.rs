@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 use self::activity::Activity;
@@ -37,6 +37,8 @@ use crate::proxies::ClientAddress;
 use crate::router::Router;
 use crate::telemetry::instruments;
 
+/// Who may wait in the kernel's queue: beyond it, it drops what clients take for opened, and they come seconds late.
+const BACKLOG: u32 = 4096;
 /// After an accept that failed, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -74,7 +76,11 @@ impl Listener {
     /// # Errors
     /// When it is taken, or not ours.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // Who was served a moment ago may still linger in the kernel.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let socket = socket.listen(BACKLOG)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::activity::{Activity, Idleness};
+use super::activity::Activity;
 use crate::proxies::Household;
 
 /// Of the idle connections, so many give way together, since finding them takes a look at each.
@@ -85,7 +85,7 @@ impl Seats {
 
     /// Has the idlest connections end.
     pub(super) fn make_room(&self) {
-        give_way(self.taken().values_mut());
+        give_way(self.taken().values().flat_map(HashMap::values));
     }
 
     /// Waits until nobody has a seat any more.
@@ -95,32 +95,25 @@ impl Seats {
     }
 
     fn has_share_left(&self, household: Household) -> bool {
-        let mut taken = self.taken();
-        let Some(own) = taken.get_mut(&household) else { return true };
-        if own.len() >= self.per_address {
-            give_way(std::iter::once(&mut *own));
+        let taken = self.taken();
+        let Some(own) = taken.get(&household) else { return true };
+        // Who is about to leave counts no more, and is not always gone before the next comes.
+        let full = || own.values().filter(|activity| !activity.is_leaving()).count() >= self.per_address;
+        own.len() < self.per_address || !full() || {
+            give_way(own.values());
+            !full()
         }
-        own.len() < self.per_address
     }
 }
 
-/// Has the idlest of them end. They no longer count for their address from now on, and for all when they are gone.
-fn give_way<'a>(taken: impl Iterator<Item = &'a mut HashMap<u64, Arc<Activity>>>) {
-    let mut households: Vec<_> = taken.collect();
-    let mut idle: Vec<(Idleness, usize, u64)> = Vec::new();
-    for (at, own) in households.iter().enumerate() {
-        idle.extend(own.iter().filter_map(|(number, activity)| Some((activity.idleness()?, at, *number))));
-    }
+/// Has the idlest of them end, if any is idle.
+fn give_way<'a>(taken: impl Iterator<Item = &'a Arc<Activity>>) {
+    let mut idle: Vec<_> = taken.filter_map(|activity| Some((activity.idleness()?, activity))).collect();
     let many = idle.len().div_ceil(TOGETHER);
     if many > 0 {
-        idle.select_nth_unstable(many - 1);
+        idle.select_nth_unstable_by_key(many - 1, |(idleness, _)| *idleness);
     }
-    for (_, at, number) in idle.into_iter().take(many) {
-        let Some(own) = households.get_mut(at) else { continue };
-        if own.get(&number).is_some_and(|activity| activity.give_way()) {
-            own.remove(&number);
-        }
-    }
+    idle.into_iter().take(many).for_each(|(_, activity)| activity.give_way());
 }
 
 impl Drop for Seat {
@@ -183,7 +176,7 @@ mod tests {
         let (second, idle) = take(&seats, "2.2.2.2").unwrap();
         assert!(take(&seats, "3.3.3.3").is_none(), "it waits until the idle one is gone");
         assert_eq!((working.idleness(), idle.idleness()), (None, None));
-        assert!(!idle.give_way() && !working.give_way());
+        assert!(idle.is_leaving() && !working.is_leaving());
         drop(second);
         let (third, other) = take(&seats, "3.3.3.3").unwrap();
         assert!(third.is_ok());
