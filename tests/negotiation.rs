@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Client, Service, Stage, raw};
+use support::{Client, Events, Service, Stage, raw};
 
 const ARTICLE: &str = r#"{"title":"t","body":"b"}"#;
 
@@ -120,6 +120,10 @@ async fn head_of_a_stream_tells_what_it_would_be_and_opens_none() {
     let stage = Stage::new().await;
     let service = Service::run(&stage, &["serve", "--no-workers"], &[("LIVE_STREAMS_MAX", "1")]).await;
     let ann = service.client().register("ann").await;
+    // The only place is taken.
+    let url = format!("http://{}/api/notifications/stream", service.api.unwrap());
+    let _open = Events::open(&url, Some(&ann.access), None).await;
+    ann.client.get("/api/notifications/stream").await.refused(503, "overloaded");
     for _ in 0..3 {
         let head = ann.client.send("HEAD", "/api/notifications/stream", &[], "").await;
         assert_eq!((head.status, head.body.len()), (200, 0));

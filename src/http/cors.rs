@@ -66,8 +66,10 @@ impl Origins {
 fn origin(text: &str) -> Result<HeaderValue, String> {
     let wanted = || format!("holds {text:?}, which is not an origin like https://app.example.com, or * alone");
     let url = url::Url::parse(text).map_err(|_| wanted())?;
-    // As a browser writes it: in lower case, without a path, without the port that goes without saying.
-    let same = matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
+    // As a browser writes it: in lower case, without a path, without the port that goes without saying. A star in a
+    // name would stand for itself, and for nobody.
+    let web = matches!(url.scheme(), "http" | "https") && !text.contains('*');
+    let same = web && url.origin().ascii_serialization() == text;
     HeaderValue::from_str(text).ok().filter(|_| same).ok_or_else(wanted)
 }
 

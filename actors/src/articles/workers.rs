@@ -110,7 +110,7 @@ impl Gather for Creator {
                     }
                 }
                 // Somebody took a slug, or went, while the statement ran: alone, one has nobody else to blame.
-                Err(fault) if fault.is_about_values() && commands.len() == 1 && round + 1 < ROUNDS => {}
+                Err(fault) if fault.is_overtaken() && commands.len() == 1 && round + 1 < ROUNDS => {}
                 Err(fault) if answers.iter().flatten().all(Result::is_err) => return Err(fault),
                 // What an earlier round made has committed and is answered, whatever becomes of the rest.
                 Err(fault) => {

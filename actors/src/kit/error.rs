@@ -88,6 +88,19 @@ impl Fault {
         }
     }
 
+    /// Another transaction took a name or removed a row that the statement had seen free or there: tried again, it sees
+    /// how things are now.
+    pub fn is_overtaken(&self) -> bool {
+        use tokio_postgres::error::SqlState;
+        match self {
+            Self::Statement { source, .. } => {
+                let overtaken = [&SqlState::UNIQUE_VIOLATION, &SqlState::FOREIGN_KEY_VIOLATION];
+                source.code().is_some_and(|code| overtaken.contains(&code))
+            }
+            _ => false,
+        }
+    }
+
     /// PostgreSQL gave way to another transaction and undid the statement: the same again may pass.
     pub fn is_about_timing(&self) -> bool {
         use tokio_postgres::error::SqlState;
