@@ -2,7 +2,7 @@
 //! on them.
 //!
 //! They give way: the scheduler prefers whoever serves a request, whose work is a fraction of a millisecond, to a
-//! hash of twenty. What must stay true: no more is computed at once than there are threads, whatever becomes of the
+//! hash of twenty. That holds within this process; others on the machine are left the cores that do not hash. What must stay true: no more is computed at once than there are threads, whatever becomes of the
 //! actor that asks; nothing is computed that nobody waits for any more.
 
 use std::panic::AssertUnwindSafe;

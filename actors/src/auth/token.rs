@@ -166,6 +166,9 @@ mod tests {
 
     use super::*;
 
+    /// What is done to a header and to claims.
+    type Change<'a> = &'a dyn Fn(&mut Value, &mut Value);
+
     const ONE: &str = "0123456789abcdef0123456789abcdef";
     const OTHER: &str = "another secret of thirty-two byt";
 
@@ -236,8 +239,7 @@ mod tests {
         assert!(changed(|_, _| ()).is_ok());
         assert!(changed(|_, claims| claims["more"] = json!(true)).is_ok());
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        type Forgery<'a> = (&'a str, &'a dyn Fn(&mut Value, &mut Value));
-        let refused: [Forgery<'_>; 18] = [
+        let refused: [(&str, Change<'_>); 18] = [
             ("no key is named", &|header, _| drop(header.as_object_mut().and_then(|header| header.remove("kid")))),
             ("another key is named", &|header, _| header["kid"] = part(&issued(&tokens(OTHER)), 0)["kid"].clone()),
             ("an empty key is named", &|header, _| header["kid"] = json!("")),
