@@ -15,6 +15,8 @@ mod develop;
 mod doctor;
 pub mod error;
 pub mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod observe;
 mod operate;
 pub mod query;

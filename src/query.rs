@@ -109,12 +109,16 @@ pub fn encode_cursor(id: i64) -> String {
 /// Keeps people from reading ids out of cursors; it protects nothing.
 const CURSOR_MASK: u64 = 0x5a5a_c3c3_9696_a5a5;
 
+/// What a cursor looks like: an id is positive, so that the highest bit is the mask's. An empty one is none.
+pub const CURSOR_PATTERN: &str = "^(c[0-7][0-9a-f]{15})?$";
+
 /// The id in a cursor.
 ///
 /// # Errors
 /// In words, when it is not one of ours.
 pub fn decode_cursor(text: &str) -> Result<i64, &'static str> {
-    let digits = text.strip_prefix('c').filter(|digits| digits.len() == 16);
+    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let digits = text.strip_prefix('c').filter(|digits| digits.len() == 16 && digits.bytes().all(digit));
     let id = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).map(|id| (id ^ CURSOR_MASK).cast_signed());
     id.filter(|id| *id > 0).ok_or("is not a cursor of this list")
 }
@@ -145,7 +149,8 @@ mod tests {
         for id in [1, 20, i64::MAX] {
             assert_eq!(decode_cursor(&encode_cursor(id)), Ok(id));
         }
-        for text in ["", "c", "1", "c123", "c00000000000000zz", &encode_cursor(0), &encode_cursor(-1)] {
+        let other = ["", "c", "1", "c123", "c00000000000000zz", "c5A5AC3C39696A5B0", "c+123456789abcde"];
+        for text in other.into_iter().chain([encode_cursor(0).as_str(), &encode_cursor(-1)]) {
             assert!(decode_cursor(text).is_err(), "{text}");
         }
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use opentelemetry::KeyValue;
 
@@ -96,10 +96,7 @@ impl Request {
     /// # Errors
     /// 401 when there is none.
     pub fn bearer(&self) -> Result<&str, ApiError> {
-        let header = self.head.headers.get(AUTHORIZATION);
-        let header = header.ok_or_else(|| ApiError::unauthorized("A bearer token is required"))?;
-        let token = header.to_str().ok().and_then(|value| value.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+        let token = self.head.headers.get(AUTHORIZATION).and_then(token);
         token.ok_or_else(|| ApiError::unauthorized("A bearer token is required"))
     }
 
@@ -123,6 +120,12 @@ impl Request {
             false => Ok(None),
         }
     }
+}
+
+/// The token in the value of an `Authorization` header.
+pub(crate) fn token(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -15,4 +15,6 @@ mod client;
 mod connection;
 mod target;
 
+pub(crate) use addresses::is_public;
 pub use client::Client;
+pub(crate) use target::Target;
