@@ -6,6 +6,8 @@
 pub mod articles;
 pub mod auth;
 pub mod docs;
+mod everywhere;
+mod examples;
 pub mod favorites;
 pub mod health;
 pub mod notifications;

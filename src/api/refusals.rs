@@ -1,16 +1,17 @@
 //! Every refusal of the public API in its description: one entry each, which the handlers refer to, with an
 //! example for each word that `code` may be. The examples are made by the code that makes the answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actors::{articles, auth, favorites, notifications, webhooks};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::{Example, ExampleBuilder};
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoResponses, ToResponse, ToSchema};
 
@@ -21,17 +22,22 @@ use crate::response::{ErrorBody, ErrorContent};
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 macro_rules! refusals {
-    ($($name:ident: $description:literal => [$($error:expr),+ $(,)?];)+) => {
+    ($($name:ident: $description:literal => [$($error:expr),* $(,)?];)+) => {
         $(
             #[doc = $description]
             pub struct $name;
 
             impl<'r> ToResponse<'r> for $name {
                 fn response() -> (&'r str, RefOr<Response>) {
-                    (stringify!($name), RefOr::T(describe($description, [$($error),+])))
+                    (stringify!($name), RefOr::T(describe($description, [$($error),*])))
                 }
             }
         )+
+
+        /// All of them, by name.
+        pub(super) fn all() -> BTreeMap<String, RefOr<Response>> {
+            [$($name::response()),+].into_iter().map(|(name, response)| (name.to_owned(), response)).collect()
+        }
     };
 }
 
@@ -74,6 +80,10 @@ refusals! {
     BodyTooLarge: "The body is larger than 1 MiB." => [
         status(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 1048576 bytes"),
     ];
+    UrlTooLong: "The URL is longer than 65534 bytes. The answer has no body and none of our headers, and ends the \
+                 connection." => [];
+    HeadTooLarge: "The headers are larger than 64 KiB, over HTTP/2 16 KiB, or more than a hundred. The answer has no \
+                   body and none of our headers." => [];
     NotJson: "The body is not said to be JSON." => [status(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
@@ -109,7 +119,7 @@ impl IntoResponses for BodyRefusals {
     }
 }
 
-fn refer<'r, R: ToResponse<'r>>(status: u16) -> (String, RefOr<Response>) {
+pub(super) fn refer<'r, R: ToResponse<'r>>(status: u16) -> (String, RefOr<Response>) {
     (status.to_string(), RefOr::Ref(Ref::from_response_name(R::response().0)))
 }
 
@@ -118,18 +128,43 @@ fn status(status: StatusCode, code: &'static str, message: &'static str) -> ApiE
 }
 
 fn describe<const N: usize>(description: &str, errors: [ApiError; N]) -> Response {
-    let headers = errors.iter().filter_map(|error| error.header.clone()).map(|(name, value)| {
+    let mut response = ResponseBuilder::new().description(description);
+    for (name, value) in errors.iter().filter_map(|error| error.header.clone()) {
         let value = Value::from(value.to_str().unwrap_or_default());
         let schema = ObjectBuilder::new().schema_type(Type::String).examples([value]).build();
-        (name.to_string(), HeaderBuilder::new().schema(Some(schema)).build())
-    });
-    let response = headers.fold(ResponseBuilder::new().description(description), |response, (name, header)| {
-        response.header(name, header)
-    });
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(ErrorBody::name())))
-        .examples_from_iter(errors.into_iter().map(example));
-    response.content("application/json", content.build()).build()
+        let everywhere = errors.iter().all(|error| error.header.as_ref().is_some_and(|(other, _)| *other == name));
+        // utoipa knows no field for it.
+        let required: Extensions = everywhere.then(|| ("required", true)).into_iter().collect();
+        let header = HeaderBuilder::new().schema(Some(schema)).extensions(Some(required)).build();
+        response = response.header(titled(name.as_str()), header);
+    }
+    if errors.is_empty() {
+        return response.build();
+    }
+    let no_store = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["no-store"])).build();
+    let cache = HeaderBuilder::new().description(Some("An error is never kept.")).schema(Some(no_store));
+    let cache = cache.extensions(Some([("required", true)].into_iter().collect())).build();
+    response = response.header("Cache-Control", cache);
+    let envelope = AllOfBuilder::new().item(Ref::from_schema_name(ErrorBody::name())).item(words(&errors));
+    let content =
+        ContentBuilder::new().schema(Some(envelope)).examples_from_iter(errors.into_iter().map(example)).build();
+    response.content("application/json", content).build()
+}
+
+/// The words that `code` may be in this answer, and its status.
+fn words(errors: &[ApiError]) -> Object {
+    let codes: BTreeSet<_> = errors.iter().map(|error| error.code).collect();
+    let statuses: BTreeSet<_> = errors.iter().map(|error| error.status.as_u16()).collect();
+    let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
+    let status = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some(statuses));
+    let error = ObjectBuilder::new().property("code", code).property("status_code", status);
+    ObjectBuilder::new().property("error", error).build()
+}
+
+/// A header's name as people write it: `retry-after` is `Retry-After`.
+fn titled(name: &str) -> String {
+    let part = |part: &str| part.chars().take(1).flat_map(char::to_uppercase).chain(part.chars().skip(1)).collect();
+    name.split('-').map(part).collect::<Vec<String>>().join("-").replace("Www-", "WWW-")
 }
 
 fn example(error: ApiError) -> (String, RefOr<Example>) {
