@@ -22,6 +22,7 @@ use crate::request::Request;
 use crate::response::{self, Response};
 use crate::router::{Found, Router};
 use crate::telemetry::instruments::{self, Completed};
+use crate::telemetry::shown;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: &str = "traceparent";
@@ -99,14 +100,14 @@ fn server_span(head: &Parts, remote: Option<&SpanContext>, route: Option<&'stati
     let method = known_method(&head.method);
     let mut attributes = Vec::with_capacity(8);
     attributes.push(KeyValue::new("http.request.method", method));
-    attributes.push(KeyValue::new("url.path", head.uri.path().to_owned()));
+    attributes.push(KeyValue::new("url.path", shown(head.uri.path()).into_owned()));
     attributes.push(KeyValue::new("url.scheme", "http"));
     attributes.push(KeyValue::new("network.protocol.version", protocol_version(head.version)));
     if let Some(route) = route {
         attributes.push(KeyValue::new("http.route", route));
     }
     if let Some(agent) = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()) {
-        attributes.push(KeyValue::new("user_agent.original", agent.to_owned()));
+        attributes.push(KeyValue::new("user_agent.original", shown(agent).into_owned()));
     }
     let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
     let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server).with_attributes(attributes);
@@ -129,7 +130,7 @@ fn finish(span: Span, completed: &Completed, tally: &Tally, id: &HeaderValue) {
     }
     let _current = span.trace().context().clone().attach();
     tracing::info!(
-        request_id = id.to_str().unwrap_or(""),
+        request_id = &*shown(id.to_str().unwrap_or("")),
         http.method = completed.method,
         http.route = completed.route.unwrap_or(""),
         http.status = completed.status.as_u16(),
