@@ -100,6 +100,7 @@ async fn the_service_answers_as_its_description_says_whatever_it_is_asked() {
     for phase in ["Examples", "Coverage", "Fuzzing", "Stateful"] {
         assert!(written.contains(&format!("✅ {phase}")), "{phase} did not run:\n{written}");
     }
+    assert!(!written.contains("errored"), "some sequences were not asked:\n{written}");
     let summary = written.split_once(" SUMMARY ").map_or(written.as_str(), |(_, summary)| summary);
     println!("schemathesis: {}", summary.trim_matches('='));
     assert!(!service.lines().iter().any(|line| line.contains("panicked")), "{}", service.lines().join("\n"));

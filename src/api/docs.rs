@@ -31,10 +31,10 @@ pub async fn openapi(_: Request) -> Result<Response, ApiError> {
 #[utoipa::path(
     get, path = "/docs", operation_id = "docs", tag = "service",
     responses((status = 200, description = "The page.", body = String, content_type = "text/html",
-        example = "<!doctype html>…", headers(
+        headers(
             ("Cache-Control" = String, description = "Asked for anew each time: it goes with this version."),
             ("Content-Security-Policy" = String, description = "What the page may do: nothing elsewhere."),
-        )))
+        ), example = "<!doctype html>…"))
 )]
 pub async fn page(_: Request) -> Result<Response, ApiError> {
     Ok(response::page(include_str!("docs.html")))
