@@ -121,6 +121,10 @@ fn complete(operation: &mut Operation) {
         answers.push(refer::<BadQuery>(400));
     }
     for parameter in parameters.iter_mut() {
+        if let RefOr::T(Parameter { parameter_in: ParameterIn::Query, extensions, .. }) = parameter {
+            // utoipa knows no field for it either.
+            extensions.get_or_insert_default().insert("allowEmptyValue".to_owned(), true.into());
+        }
         if let RefOr::T(Parameter { name, schema: Some(RefOr::T(Schema::Object(schema))), .. }) = parameter {
             if name == "cursor" {
                 schema.pattern = Some(CURSOR_PATTERN.to_owned());

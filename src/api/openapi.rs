@@ -13,7 +13,7 @@ const DESCRIPTION: &str = "\
 A publishing API: people write articles, follow authors, favorite what they like, and are told about it.
 
 JSON in and out, in UTF-8; times are RFC 3339 in UTC. A field of a body that is `null` counts as left out, one that \
-nobody knows is ignored. A slash at the end of a path makes no difference. HEAD works wherever GET does, and OPTIONS \
+nobody knows is ignored; a parameter that is empty counts as left out. A slash at the end of a path makes no difference. HEAD works wherever GET does, and OPTIONS \
 answers with `Allow`.
 
 Every error comes in the same envelope: `error.code` is a fixed word for programs, `error.message` a sentence for \

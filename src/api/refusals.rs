@@ -134,7 +134,7 @@ fn describe<const N: usize>(description: &str, errors: [ApiError; N]) -> Respons
         let schema = ObjectBuilder::new().schema_type(Type::String).examples([value]).build();
         let everywhere = errors.iter().all(|error| error.header.as_ref().is_some_and(|(other, _)| *other == name));
         // utoipa knows no field for it.
-        let required: Extensions = everywhere.then(|| ("required", true)).into_iter().collect();
+        let required: Extensions = everywhere.then_some(("required", true)).into_iter().collect();
         let header = HeaderBuilder::new().schema(Some(schema)).extensions(Some(required)).build();
         response = response.header(titled(name.as_str()), header);
     }
