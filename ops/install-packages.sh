@@ -42,6 +42,11 @@ has_c_compiler() {
     has cc || has gcc || has clang
 }
 
+# For schemathesis, which has releases for these versions.
+has_python() {
+    python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
+}
+
 # Puts back what was changed for the installation. It also runs after a failure.
 restore() {
     if [ -e "$policy.callboard-saved" ]; then
@@ -135,6 +140,16 @@ check_test_tools() {
     fi
 }
 
+# A test that cannot be run without it says so itself: no reason to stop here.
+offer_python() {
+    if has_python || ! has apt-get; then
+        return
+    fi
+    if ! (install_packages python3 python3-venv); then
+        say "going on without python3-venv: the test that needs it will say SKIPPED"
+    fi
+}
+
 main() {
     local missing=()
     check_rust
@@ -146,6 +161,7 @@ main() {
     fi
     if [ "${1:-}" = --test ]; then
         check_test_tools
+        offer_python
     fi
 }
 

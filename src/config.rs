@@ -390,8 +390,16 @@ mod tests {
 
     #[test]
     fn secrets_never_show_themselves() {
-        let Ok(config) = config(&[&REQUIRED[..], &[("ADMIN_TOKEN", "sesame")]].concat()) else { unreachable!() };
-        let shown = format!("{config:?}");
-        assert!(!shown.contains("sesame") && !shown.contains("0123456789abcdef"));
+        let secrets = [
+            ("DATABASE_URL", "postgres://user:pass-of-database@localhost/x"),
+            ("REDIS_URL", "redis://:pass-of-redis@localhost"),
+            ("JWT_SECRET", REQUIRED[2].1),
+            ("ADMIN_TOKEN", "sesame"),
+        ];
+        let Ok(config) = config(&secrets) else { unreachable!() };
+        let shown = format!("{config:?} {:?}", config.system(true));
+        for secret in ["pass-of-database", "pass-of-redis", "0123456789abcdef", "sesame"] {
+            assert!(!shown.contains(secret), "{secret}");
+        }
     }
 }

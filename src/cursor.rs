@@ -1,12 +1,12 @@
 //! Cursors: where to go on in a list, in a form that nobody takes for one to count with.
 //!
 //! ```text
-//! c<16 hex digits><4 hex digits>   after the entry with this id, towards the older ones
-//! p<16 hex digits><4 hex digits>   before it, towards the newer ones
+//! c<16 hex digits>   after the entry with this id, towards the older ones
+//! p<16 hex digits>   before it, towards the newer ones
 //! ```
 //!
-//! The last four digits are a check, so that what is mistyped, cut off or made up is refused and leads nowhere. They
-//! keep no secret: whoever makes a cursor of their own sees nothing that they could not see anyway.
+//! They keep no secret: whoever makes a cursor of their own sees nothing that they could not see anyway. What has the
+//! form of a cursor is one, so that the description can say exactly what is taken.
 //!
 //! Ids are given in the order of publication and never change, so that a walk by cursor meets every entry that was
 //! there when it began exactly once, as long as it stays there. An entry may commit after one with a larger id: whoever
@@ -15,11 +15,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 /// Keeps people from reading ids out of cursors; it protects nothing.
 const MASK: u64 = 0x5a5a_c3c3_9696_a5a5;
 
+/// The form of a cursor that leads to older entries: an id is positive, so that the highest bit is the mask's. An empty
+/// one is none.
+pub const OLDER_PATTERN: &str = "^(c[0-7][0-9a-f]{15})?$";
 /// A place in a list that is newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cursor {
@@ -39,14 +40,10 @@ impl Cursor {
     }
 }
 
-fn check(letter: char, masked: u64) -> u64 {
-    xxh3_64_with_seed(&masked.to_be_bytes(), u64::from(letter)) & 0xffff
-}
-
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (letter, masked) = self.parts();
-        write!(f, "{letter}{masked:016x}{:04x}", check(letter, masked))
+        write!(f, "{letter}{masked:016x}")
     }
 }
 
@@ -59,7 +56,7 @@ impl FromStr for Cursor {
     type Err = Strange;
 
     fn from_str(text: &str) -> Result<Self, Strange> {
-        let digits = text.get(1..17).ok_or(Strange)?;
+        let digits = text.get(1..).ok_or(Strange)?;
         let id = (u64::from_str_radix(digits, 16).map_err(|_| Strange)? ^ MASK).cast_signed();
         let cursor = if text.starts_with('c') { Self::Older(id) } else { Self::Newer(id) };
         // There is one way to write each: whatever else leads to the same id is not ours.
@@ -90,24 +87,19 @@ mod tests {
     }
 
     #[test]
-    fn digits_that_are_mistyped_are_noticed() {
-        let mistyped = (0..1000_i64).flat_map(|id| {
-            let written = Cursor::Older(id).to_string();
-            (1..written.len()).map(move |at| {
-                let other = if written.as_bytes()[at] == b'0' { "1" } else { "0" };
-                [&written[..at], other, &written[at + 1..]].concat()
-            })
-        });
-        let taken = mistyped.filter(|text| text.parse::<Cursor>().is_ok()).count();
-        // One change in 65,536 comes to the same check.
-        assert!(taken <= 3, "{taken} of 20000");
-    }
-
-    #[test]
     fn nothing_else_is_a_cursor() {
-        for text in
-            ["", "c", "1", "c123", "c00000000000000zz", "c0000000000000000", "ccccccccccccccccccccc", "🦀🦀🦀🦀🦀🦀"]
-        {
+        for text in [
+            "",
+            "c",
+            "1",
+            "c123",
+            "c00000000000000zz",
+            "cffffffffffffffff",
+            "c5A5AC3C39696A5B0",
+            "c00000000000000000",
+            "ccccccccccccccccccccc",
+            "🦀🦀🦀🦀🦀🦀",
+        ] {
             assert_eq!(text.parse::<Cursor>(), Err(Strange), "{text}");
         }
         assert!(Cursor::Older(-1).to_string().parse::<Cursor>().is_err());

@@ -90,9 +90,9 @@ impl Fields {
         parsed.map_err(|message: String| self.problem(name, message)).ok()
     }
 
-    /// All fields that are not `null`, for a body whose names are data. Once taken they are not there any more.
+    /// All fields, `null` or not, for a body whose names are data. Once taken they are not there any more.
     pub fn take_all(&mut self) -> impl Iterator<Item = (String, Value)> + use<> {
-        std::mem::take(&mut self.object).into_iter().filter(|(_, value)| !value.is_null())
+        std::mem::take(&mut self.object).into_iter()
     }
 
     /// Notes what is wrong with a field.

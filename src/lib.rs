@@ -19,6 +19,8 @@ mod doctor;
 pub mod error;
 pub mod fields;
 mod forwarded;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod observe;
 mod operate;

@@ -25,6 +25,7 @@ use crate::response::{self, Response};
 use crate::router::{Audience, Found, Router};
 use crate::server::head;
 use crate::telemetry::instruments::{self, Completed};
+use crate::telemetry::shown;
 use crate::throttling::{self, Noted};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -147,7 +148,7 @@ fn server_span(
     let method = known_method(&head.method);
     let mut attributes = Vec::with_capacity(8);
     attributes.push(KeyValue::new("http.request.method", method));
-    attributes.push(KeyValue::new("url.path", head.uri.path().to_owned()));
+    attributes.push(KeyValue::new("url.path", shown(head.uri.path()).into_owned()));
     attributes.push(KeyValue::new("url.scheme", "http"));
     attributes.push(KeyValue::new("client.address", client.to_string()));
     attributes.push(KeyValue::new("network.protocol.version", protocol_version(head.version)));
@@ -155,7 +156,7 @@ fn server_span(
         attributes.push(KeyValue::new("http.route", route));
     }
     if let Some(agent) = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()) {
-        attributes.push(KeyValue::new("user_agent.original", agent.to_owned()));
+        attributes.push(KeyValue::new("user_agent.original", shown(agent).into_owned()));
     }
     let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
     let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server).with_attributes(attributes);
@@ -178,7 +179,7 @@ fn finish(span: Span, completed: &Completed, tally: &Tally, id: &HeaderValue) {
     }
     let _current = span.trace().context().clone().attach();
     tracing::info!(
-        request_id = id.to_str().unwrap_or(""),
+        request_id = &*shown(id.to_str().unwrap_or("")),
         http.method = completed.method,
         http.route = completed.route.unwrap_or(""),
         http.status = completed.status.as_u16(),

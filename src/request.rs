@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use actors::auth::{Agent, Viewer};
 use actors::kit::Caller;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 use opentelemetry::KeyValue;
 
@@ -129,10 +129,7 @@ impl Request {
     /// # Errors
     /// 401 when there is none.
     pub fn bearer(&self) -> Result<&str, ApiError> {
-        let header = self.head.headers.get(AUTHORIZATION);
-        let header = header.ok_or_else(|| ApiError::unauthorized("A bearer token is required"))?;
-        let token = header.to_str().ok().and_then(|value| value.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+        let token = self.head.headers.get(AUTHORIZATION).and_then(token);
         token.ok_or_else(|| ApiError::unauthorized("A bearer token is required"))
     }
 
@@ -160,6 +157,12 @@ impl Request {
             false => Ok(None),
         }
     }
+}
+
+/// The token in the value of an `Authorization` header.
+pub(crate) fn token(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Whether this is JSON, in UTF-8 if anything is said of that.

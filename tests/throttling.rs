@@ -111,7 +111,8 @@ async fn no_operation_that_changes_something_is_without_a_limit() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let free = ["/api/logout", "/api/token/refresh"].contains(&path.as_str()) || method == "get";
-            assert_eq!(operation["responses"]["429"].is_object(), !free, "{method} {path}");
+            let refusal = operation["responses"]["429"]["$ref"].as_str().unwrap_or_default();
+            assert_eq!(refusal.ends_with("/RateLimited"), !free, "{method} {path}");
             if !free && operation["security"].is_array() {
                 let path = path.replace("{id}", "1").replace("{delivery}", "1").replace("{slug}", "any");
                 let answer = ann.client.send(&method.to_uppercase(), &path, &[], "not json").await;

@@ -40,12 +40,14 @@ impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
         Ok(Self(text.to_owned()))
     }
 
-    /// The same as [`Self::parse`], without the white space around it: for names and headlines.
+    /// The same as [`Self::parse`], without the white space around it, which counts towards `MAX` all the same: for
+    /// names and headlines.
     ///
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_trimmed(text: &str) -> Result<Self, TextError> {
-        Self::parse(text.trim())
+        let Self(text) = Self::parse(text)?;
+        Ok(Self(text.trim().to_owned()))
     }
 
     /// The text.

@@ -118,7 +118,7 @@ async fn two_take_back(db: &Database) -> (Client, JoinHandle<Client>) {
     // What is told from here on the second does not see, but for what its own locks lead it to.
     let tell = include_str!("../../sql/queries/notifications/tell_authors.sql");
     for user in [2_i64, 3] {
-        db.client.execute(tell, &[&1_i64, &user, &None::<String>]).await.unwrap();
+        db.client.execute(tell, &[&vec![1_i64], &vec![user], &vec![None::<String>]]).await.unwrap();
     }
     let first = "update jobs set state = 'completed', finished_at = now();
                  delete from favorites where user_id = 2;

@@ -34,7 +34,7 @@ pub fn document() -> String {
 /// This description.
 #[utoipa::path(
     get, path = "/api/openapi.json", operation_id = "openapi", tag = "service",
-    responses((status = 200, description = "OpenAPI 3.1.", body = Object))
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object, example = json!({"openapi": "3.1.0"})))
 )]
 pub async fn openapi(_: Request) -> Result<Response, ApiError> {
     Ok(response::document(response::JSON, DOCUMENT.clone()))
@@ -43,7 +43,11 @@ pub async fn openapi(_: Request) -> Result<Response, ApiError> {
 /// A page to read this description and try it.
 #[utoipa::path(
     get, path = "/docs", operation_id = "docs", tag = "service",
-    responses((status = 200, description = "The page.", body = String, content_type = "text/html"))
+    responses((status = 200, description = "The page.", body = String, content_type = "text/html",
+        headers(
+            ("Cache-Control" = String, description = "Asked for anew each time: it goes with this version."),
+            ("Content-Security-Policy" = String, description = "What the page may do: nothing elsewhere."),
+        ), example = "<!doctype html>…"))
 )]
 pub async fn page(_: Request) -> Result<Response, ApiError> {
     Ok(response::page(PAGE))

@@ -65,10 +65,14 @@ pub enum Unhealthy {
 #[utoipa::path(
     get, path = "/api/health", operation_id = "health", tag = "service",
     responses(
-        (status = 200, description = "All of it can.", body = HealthBody),
+        (status = 200, description = "All of it can.", body = HealthBody,
+            headers(("Cache-Control" = String, description = "It is never kept."))),
         (status = 500, response = Internal),
         (status = 503, description = "Some of it cannot.", body = Unhealthy,
-            headers(("Retry-After" = String, description = "Seconds to wait."))),
+            headers(
+                ("Retry-After" = String, description = "Seconds to wait."),
+                ("Cache-Control" = String, description = "It is never kept."),
+            )),
         (status = 504, response = TooLate),
     )
 )]

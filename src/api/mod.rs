@@ -5,8 +5,10 @@
 
 pub mod articles;
 pub mod auth;
+mod conditions;
 pub mod docs;
 mod everywhere;
+mod examples;
 pub mod favorites;
 pub mod health;
 mod limited;

@@ -4,11 +4,10 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
+use super::conditions::Conditions;
 use super::everywhere::Everywhere;
 use super::limited::Limits;
-use super::{
-    articles, auth, docs, favorites, health, notifications, preferences, refusals, sessions, stream, users, webhooks,
-};
+use super::{articles, auth, docs, favorites, health, notifications, preferences, sessions, stream, users, webhooks};
 use crate::response::ErrorBody;
 
 /// What holds for every operation, and would only be noise at each of them.
@@ -16,7 +15,7 @@ const DESCRIPTION: &str = "\
 A publishing API: people write articles, follow authors, favorite what they like, and are told about it.
 
 JSON in and out, in UTF-8; times are RFC 3339 in UTC. A field of a body that is `null` counts as left out, one that \
-nobody knows is ignored. A slash at the end of a path makes no difference. HEAD works wherever GET does, and OPTIONS \
+nobody knows is ignored; a parameter that is empty counts as left out. A slash at the end of a path makes no difference. HEAD works wherever GET does, and OPTIONS \
 answers with `Allow`.
 
 Every error comes in the same envelope: `error.code` is a fixed word for programs, `error.message` a sentence for \
@@ -36,7 +35,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
 /// The document.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(title = "Callboard", description = DESCRIPTION),
+    info(title = "Callboard", description = DESCRIPTION, contact(name = "The operators of this server")),
     servers((url = "/", description = "This server")),
     paths(
         auth::register,
@@ -75,41 +74,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         docs::openapi,
         docs::page,
     ),
-    components(
-        schemas(ErrorBody),
-        responses(
-            refusals::BadBody,
-            refusals::BadQuery,
-            refusals::OneselfNotAllowed,
-            refusals::Unauthorized,
-            refusals::BadCredentials,
-            refusals::BadRefreshToken,
-            refusals::NotTheAuthor,
-            refusals::UserNotFound,
-            refusals::SessionNotFound,
-            refusals::ArticleNotFound,
-            refusals::NotificationNotFound,
-            refusals::TooManyStreams,
-            refusals::WebhookNotFound,
-            refusals::DeliveryNotFound,
-            refusals::NotAsExpected,
-            refusals::KeyInUse,
-            refusals::KeyReused,
-            refusals::NotAcceptable,
-            refusals::BodyTooSlow,
-            refusals::EmailTaken,
-            refusals::AlreadyFavorited,
-            refusals::TooManyWebhooks,
-            refusals::RotatedTooOften,
-            refusals::WebhookDisabled,
-            refusals::BodyTooLarge,
-            refusals::NotJson,
-            refusals::RateLimited,
-            refusals::Internal,
-            refusals::Unavailable,
-            refusals::TooLate,
-        )
-    ),
+    components(schemas(ErrorBody)),
     tags(
         (name = "auth", description = "Registering, signing in and out."),
         (name = "users", description = "Oneself, and whom one follows."),
@@ -119,7 +84,7 @@ Every response has `X-Request-Id`, the request's own when that has 1 to 128 prin
         (name = "webhooks", description = "Where else one is told."),
         (name = "service", description = "The service itself."),
     ),
-    modifiers(&Bearer, &Everywhere, &Limits)
+    modifiers(&Bearer, &Conditions, &Everywhere, &Limits)
 )]
 struct Document;
 
@@ -190,6 +155,64 @@ mod tests {
             let described = described.filter(|parameter| parameter["in"] == "path");
             let described: Vec<_> = described.filter_map(|parameter| parameter["name"].as_str()).collect();
             assert_eq!(variables.collect::<Vec<_>>(), described, "{method} {path}");
+        }
+    }
+
+    fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+        let target = value["$ref"].as_str().and_then(|to| document.pointer(to.strip_prefix('#')?));
+        target.unwrap_or(value)
+    }
+
+    #[test]
+    fn every_operation_says_all_that_may_befall_it() {
+        let document = document();
+        for (path, method, operation) in operations(&document) {
+            let mut statuses = vec!["414", "431", "500", "503", "504"];
+            if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
+                statuses.push("401");
+            }
+            if operation["requestBody"].is_object() {
+                statuses.extend(["400", "408", "413", "415"]);
+            }
+            if path.contains('{') {
+                statuses.push("404");
+            }
+            for status in statuses {
+                assert!(operation["responses"][status].is_object(), "{method} {path} {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_response_has_our_headers_and_every_body_an_example() {
+        let document = document();
+        for (path, method, operation) in operations(&document) {
+            let request = operation["requestBody"]["content"].as_object();
+            let responses = operation["responses"].as_object().into_iter().flatten();
+            let responses: Vec<_> = responses.map(|(status, answer)| (status, resolved(&document, answer))).collect();
+            for (status, response) in &responses {
+                let ours = !["414", "431"].contains(&status.as_str());
+                for header in ["X-Request-Id", "traceresponse", "X-Content-Type-Options"] {
+                    assert_eq!(response["headers"][header].is_object(), ours, "{method} {path} {status} {header}");
+                }
+            }
+            let contents = responses.iter().filter_map(|(_, response)| response["content"].as_object());
+            for content in contents.chain(request).flat_map(|content| content.values()) {
+                let shown = content["example"] != Value::Null || content["examples"].is_object();
+                assert!(shown && content["example"] != "…", "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_refusal_names_its_codes() {
+        let document = document();
+        for (name, refusal) in document["components"]["responses"].as_object().into_iter().flatten() {
+            let Some(content) = refusal["content"].as_object() else { continue };
+            let words = &content["application/json"]["schema"]["allOf"][1]["properties"]["error"]["properties"];
+            let codes = words["code"]["enum"].as_array().map_or(0, Vec::len);
+            let examples = content["application/json"]["examples"].as_object().map_or(0, serde_json::Map::len);
+            assert!(codes > 0 && codes == examples, "{name}");
         }
     }
 

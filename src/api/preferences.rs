@@ -39,6 +39,7 @@ pub struct PreferencesBody {
 /// What is to change. A kind that is left out stays as it is.
 #[derive(utoipa::ToSchema)]
 #[schema(as = NotificationPreferencesChange, example = json!({"article_favorited": {"enabled": false}}))]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code)]
 pub struct PreferencesChange {
     /// That somebody whom one follows published an article.
@@ -100,11 +101,12 @@ pub async fn write(mut request: Request) -> Result<Response, ApiError> {
 }
 
 /// The kinds in a body, each with whether it is wanted.
-fn wanted(mut fields: Fields) -> Result<Vec<(Kind, bool)>, ApiError> {
+pub(crate) fn wanted(mut fields: Fields) -> Result<Vec<(Kind, bool)>, ApiError> {
     let (mut wanted, mut problems) = (Vec::new(), Vec::new());
     for (name, value) in fields.take_all() {
         match (Kind::parse(&name), value.get("enabled").and_then(Value::as_bool)) {
             (Some(kind), Some(enabled)) => wanted.push((kind, enabled)),
+            (Some(_), None) if value.is_null() => {}
             (Some(_), None) => problems.push((name, "must be an object whose enabled is true or false")),
             (None, _) => problems.push((name, "is not a kind of notification")),
         }
@@ -146,6 +148,7 @@ mod tests {
             assert_eq!(unfit(&format!("{{\"followed\":{value}}}")), ["followed"], "{value}");
         }
         assert!(unfit(r#"{"followed":null,"article_favorited":{"enabled":false,"other":1}}"#).is_empty());
+        assert_eq!(unfit(r#"{"liked":null}"#), ["liked"], "a name that is no kind is a mistake whatever it holds");
         let many = (0..1000).map(|n| format!("\"{n:0>100}\":1")).collect::<Vec<_>>().join(",");
         let unfit = unfit(&format!("{{{many}}}"));
         assert!(unfit.len() == PROBLEMS_SHOWN && unfit.iter().all(|name| name.len() == NAME_SHOWN));

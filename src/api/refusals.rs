@@ -1,7 +1,7 @@
 //! Every refusal of the public API in its description: one entry each, which the handlers refer to, with an
 //! example for each word that `code` may be. The examples are made by the code that makes the answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actors::{articles, auth, favorites, notifications, webhooks};
 use hyper::StatusCode;
@@ -9,9 +9,10 @@ use hyper::header::ACCEPT;
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::{Example, ExampleBuilder};
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoResponses, ToResponse, ToSchema};
 
@@ -22,7 +23,7 @@ use crate::response::{self, ErrorBody, ErrorContent};
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 macro_rules! refusals {
-    ($($name:ident: $description:literal => [$($error:expr),+ $(,)?];)+) => {
+    ($($name:ident: $description:literal => [$($error:expr),* $(,)?];)+) => {
         $(
             #[doc = $description]
             pub struct $name;
@@ -34,10 +35,15 @@ macro_rules! refusals {
 
             impl<'r> ToResponse<'r> for $name {
                 fn response() -> (&'r str, RefOr<Response>) {
-                    (Self::NAME, RefOr::T(describe($description, [$($error),+])))
+                    (Self::NAME, RefOr::T(describe($description, [$($error),*])))
                 }
             }
         )+
+
+        /// All of them, by name.
+        pub(super) fn all() -> BTreeMap<String, RefOr<Response>> {
+            [$($name::response()),+].into_iter().map(|(name, response)| (name.to_owned(), response)).collect()
+        }
     };
 }
 
@@ -95,6 +101,21 @@ refusals! {
     BodyTooLarge: "The body is larger than 1 MiB." => [
         status(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 1048576 bytes"),
     ];
+    UrlTooLong: "The URL is longer than 8 KiB." => [
+        status(StatusCode::URI_TOO_LONG, "uri_too_long", "The target of a request may have 8192 bytes"),
+    ];
+    HeadTooLarge: "The headers are larger than 16 KiB, or more than 64. Beyond 64 KiB or a hundred of them the answer has \
+                   no body and none of our headers." => [
+        status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_headers", "A request may have 64 headers"),
+        status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "The headers may have 16384 bytes"),
+    ];
+    BadHead: "The request is not framed as it has to be, or does not say whose host is meant." => [
+        status(StatusCode::BAD_REQUEST, "bad_host", "A request needs a Host"),
+        status(StatusCode::BAD_REQUEST, "bad_framing", "A request has Content-Length or Transfer-Encoding, not both"),
+    ];
+    TooManyConnections: "There are too many connections from this address." => [
+        status(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", "Too many connections from your address"),
+    ];
     NotJson: "The body is not said to be JSON in UTF-8, or is encoded." => [ApiError::unsupported(
         ACCEPT,
         response::JSON,
@@ -142,18 +163,43 @@ fn status(status: StatusCode, code: &'static str, message: &'static str) -> ApiE
 }
 
 fn describe<const N: usize>(description: &str, errors: [ApiError; N]) -> Response {
-    let headers = errors.iter().filter_map(|error| error.header.clone()).map(|(name, value)| {
+    let mut response = ResponseBuilder::new().description(description);
+    for (name, value) in errors.iter().filter_map(|error| error.header.clone()) {
         let value = Value::from(value.to_str().unwrap_or_default());
         let schema = ObjectBuilder::new().schema_type(Type::String).examples([value]).build();
-        (name.to_string(), HeaderBuilder::new().schema(Some(schema)).build())
-    });
-    let response = headers.fold(ResponseBuilder::new().description(description), |response, (name, header)| {
-        response.header(name, header)
-    });
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(ErrorBody::name())))
-        .examples_from_iter(errors.into_iter().map(example));
-    response.content("application/json", content.build()).build()
+        let everywhere = errors.iter().all(|error| error.header.as_ref().is_some_and(|(other, _)| *other == name));
+        // utoipa knows no field for it.
+        let required: Extensions = everywhere.then_some(("required", true)).into_iter().collect();
+        let header = HeaderBuilder::new().schema(Some(schema)).extensions(Some(required)).build();
+        response = response.header(titled(name.as_str()), header);
+    }
+    if errors.is_empty() {
+        return response.build();
+    }
+    let no_store = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["no-store"])).build();
+    let cache = HeaderBuilder::new().description(Some("An error is never kept.")).schema(Some(no_store));
+    let cache = cache.extensions(Some([("required", true)].into_iter().collect())).build();
+    response = response.header("Cache-Control", cache);
+    let envelope = AllOfBuilder::new().item(Ref::from_schema_name(ErrorBody::name())).item(words(&errors));
+    let content =
+        ContentBuilder::new().schema(Some(envelope)).examples_from_iter(errors.into_iter().map(example)).build();
+    response.content("application/json", content).build()
+}
+
+/// The words that `code` may be in this answer, and its status.
+fn words(errors: &[ApiError]) -> Object {
+    let codes: BTreeSet<_> = errors.iter().map(|error| error.code).collect();
+    let statuses: BTreeSet<_> = errors.iter().map(|error| error.status.as_u16()).collect();
+    let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
+    let status = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some(statuses));
+    let error = ObjectBuilder::new().property("code", code).property("status_code", status);
+    ObjectBuilder::new().property("error", error).build()
+}
+
+/// A header's name as people write it: `retry-after` is `Retry-After`.
+fn titled(name: &str) -> String {
+    let part = |part: &str| part.chars().take(1).flat_map(char::to_uppercase).chain(part.chars().skip(1)).collect();
+    name.split('-').map(part).collect::<Vec<String>>().join("-").replace("Www-", "WWW-")
 }
 
 fn example(error: ApiError) -> (String, RefOr<Example>) {

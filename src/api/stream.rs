@@ -87,7 +87,7 @@ pub async fn follow(request: Request) -> Result<Response, ApiError> {
 }
 
 /// The number in an id of ours; none in an empty one.
-fn position(id: &[u8]) -> Result<Option<i64>, ApiError> {
+pub(crate) fn position(id: &[u8]) -> Result<Option<i64>, ApiError> {
     if id.is_empty() {
         return Ok(None);
     }

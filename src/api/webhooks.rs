@@ -27,10 +27,15 @@ const KINDS: [Kind; 3] = [Kind::ArticlePublished, Kind::ArticleFavorited, Kind::
 #[schema(description = "A webhook to be.")]
 pub struct NewWebhook {
     /// Where messages are sent: `http` or `https`, without credentials, at a public address.
-    #[schema(max_length = 2000, example = "https://example.com/hooks/callboard")]
+    #[schema(
+        max_length = 2000,
+        format = "uri",
+        pattern = "^[Hh][Tt][Tt][Pp][Ss]?:",
+        example = "https://example.com/hooks/callboard"
+    )]
     pub url: String,
     /// What it is told of; everything, unless said otherwise.
-    #[schema(required = false, example = json!(["article_published"]))]
+    #[schema(required = false, min_items = 1, example = json!(["article_published"]))]
     pub kinds: Option<Vec<NotificationKind>>,
 }
 
@@ -209,7 +214,10 @@ impl From<Delivery> for DeliveryBody {
     security(("bearer" = [])),
     request_body = NewWebhook,
     responses(
-        (status = 201, description = "The webhook, with its secret.", body = CreatedWebhook),
+        (status = 201, description = "The webhook, with its secret.", body = CreatedWebhook, links(
+            ("deliveries" = (operation_id = "list_deliveries", parameters(("id" = "$response.body#/id")))),
+            ("delete" = (operation_id = "delete_webhook", parameters(("id" = "$response.body#/id")))),
+        )),
         BodyRefusals,
         (status = 401, response = Unauthorized),
         (status = 409, response = TooManyWebhooks),

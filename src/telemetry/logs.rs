@@ -7,7 +7,7 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracer;
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -18,6 +18,10 @@ use super::{LogFormat, Settings, SetupError};
 
 /// Libraries that take part in exporting: their own events would be exported in turn, without end.
 const EXPORTING: [&str; 6] = ["opentelemetry", "hyper", "h2", "tonic", "reqwest", "tower"];
+
+/// Of all that others wrote, nothing below this is told, whatever RUST_LOG says: what they tell at lower levels is what
+/// they are given, statements with their values and headers with their tokens.
+const OF_OTHERS: Level = Level::INFO;
 
 /// Makes the layers the process' own, and has panics logged like everything else.
 pub(super) fn install(
@@ -38,6 +42,7 @@ pub(super) fn install(
     let otlp = logs.map(|provider| OpenTelemetryTracingBridge::new(provider).with_filter(not_exporting()));
     tracing_subscriber::registry()
         .with(filter)
+        .with(FilterFn::new(|metadata| is_ours(metadata.target()) || *metadata.level() <= OF_OTHERS))
         .with(spans.with_filter(not_exporting()))
         .with(output(settings.format))
         .with(otlp)
@@ -45,6 +50,10 @@ pub(super) fn install(
         .map_err(|error| SetupError(error.to_string()))?;
     log_panics();
     Ok(())
+}
+
+fn is_ours(target: &str) -> bool {
+    ["callboard", "actors"].contains(&target.split("::").next().unwrap_or(target))
 }
 
 fn not_exporting() -> FilterFn {

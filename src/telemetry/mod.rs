@@ -7,6 +7,8 @@
 mod exporters;
 pub mod instruments;
 mod logs;
+mod settings;
+mod shown;
 
 use std::time::Duration;
 
@@ -17,6 +19,9 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use prometheus::{Encoder, Registry, TextEncoder};
+
+pub use settings::{LogFormat, Protocol, Settings};
+pub use shown::shown;
 
 /// How long the last flush of each signal may take.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
@@ -29,92 +34,10 @@ pub struct Telemetry {
     registry: Registry,
 }
 
-/// What lines look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Pretty,
-    /// One JSON object a line.
-    Json,
-}
-
-/// What of the environment concerns telemetry and is not the SDK's to read.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// What lines look like.
-    pub format: LogFormat,
-    /// Which lines there are, in the syntax of `RUST_LOG`.
-    pub filter: String,
-    /// Whether anything is exported.
-    pub export: bool,
-    /// The protocol of OTLP.
-    pub protocol: Protocol,
-    /// What the service is called.
-    pub service: String,
-}
-
-/// How OTLP travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// Over gRPC.
-    Grpc,
-    /// Over HTTP.
-    Http,
-}
-
 /// Telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("telemetry: {0}")]
 pub struct SetupError(String);
-
-impl Settings {
-    /// Reads the settings through `read`; `terminal` says whether somebody looks at the output.
-    ///
-    /// # Errors
-    /// Every mistake there is.
-    pub fn from(read: impl Fn(&str) -> Option<String>, terminal: bool) -> Result<Self, Vec<crate::config::Mistake>> {
-        let mut mistakes = Vec::new();
-        let mut mistake =
-            |variable, problem: &str| mistakes.push(crate::config::Mistake { variable, problem: problem.to_owned() });
-        let read = |name: &str| read(name).filter(|value| !value.is_empty());
-        let format = match read("LOG_FORMAT").as_deref() {
-            None if terminal => LogFormat::Pretty,
-            None | Some("json") => LogFormat::Json,
-            Some("pretty") => LogFormat::Pretty,
-            Some(_) => {
-                mistake("LOG_FORMAT", "must be pretty or json");
-                LogFormat::Json
-            }
-        };
-        let filter = read("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
-        if !["trace", "debug", "info", "warn", "error", "off"].contains(&filter.to_ascii_lowercase().as_str()) {
-            mistake("LOG_LEVEL", "must be trace, debug, info, warn, error or off");
-        }
-        let protocol = match read("OTEL_EXPORTER_OTLP_PROTOCOL").as_deref() {
-            None | Some("http/protobuf") => Protocol::Http,
-            Some("grpc") => Protocol::Grpc,
-            Some(_) => {
-                mistake("OTEL_EXPORTER_OTLP_PROTOCOL", "must be http/protobuf or grpc");
-                Protocol::Http
-            }
-        };
-        let disabled = read("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let signals = ["", "_TRACES", "_METRICS", "_LOGS"];
-        let endpoint = signals.iter().any(|signal| read(&format!("OTEL_EXPORTER_OTLP{signal}_ENDPOINT")).is_some());
-        // The SDK lets `service.name` among the resource attributes win, against the specification.
-        let service = read("OTEL_SERVICE_NAME").or_else(|| {
-            let attributes = read("OTEL_RESOURCE_ATTRIBUTES")?;
-            attributes.split(',').find_map(|pair| pair.trim().strip_prefix("service.name=").map(str::to_owned))
-        });
-        let service = service.unwrap_or_else(|| "callboard".to_owned());
-        let filter = read("RUST_LOG").map_or_else(|| filter.clone(), |refined| format!("{filter},{refined}"));
-        if mistakes.is_empty() {
-            Ok(Self { format, filter, export: endpoint && !disabled, protocol, service })
-        } else {
-            Err(mistakes)
-        }
-    }
-}
 
 impl Telemetry {
     /// Sets up all three signals and makes them the process' own. Call it once, within the runtime.

@@ -46,7 +46,7 @@ const SPECIAL_V6: [(Ipv6Addr, u32); 5] = [
 const NAT64: (Ipv6Addr, u32) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
 /// Whether anybody on the internet may be reached there, and nobody else.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) if is_within_v6(address, NAT64) => {

@@ -22,6 +22,8 @@ mod retry_after;
 mod target;
 mod tls;
 
+pub(crate) use addresses::is_public;
 pub use allowed::Allowed;
 pub use client::Client;
+pub(crate) use target::Target;
 pub use tls::Authorities;

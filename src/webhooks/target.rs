@@ -11,7 +11,7 @@ const LONGEST: usize = 2000;
 
 /// A URL that a message can be posted to, as far as that can be seen by looking at it.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
+pub(crate) struct Target {
     url: Url,
     /// Name or address of its host.
     host: Host<String>,
@@ -19,7 +19,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn parse(text: &str) -> Result<Self, Unfit> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Unfit> {
         // The parser would drop some of these, and what is stored would not be what is meant.
         let strange = |c: char| c.is_control() || c.is_whitespace();
         if text.len() > LONGEST || text.contains(strange) {
@@ -56,11 +56,11 @@ impl Target {
     }
 
     /// The host as TLS knows it: an IPv6 address without its brackets.
-    pub(super) fn server_name(&self) -> String {
+    pub(crate) fn server_name(&self) -> String {
         self.host().trim_start_matches('[').trim_end_matches(']').to_owned()
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 

@@ -17,10 +17,13 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 pub struct Slug(Arc<str>);
 
 impl Slug {
-    /// A slug from outside; `None` when it cannot be one, so that no such article exists.
+    /// A slug from outside; `None` when it cannot be one, so that no such article exists. All end with a short suffix:
+    /// a token that somebody took for a slug is none, and so is written down nowhere.
     pub fn parse(text: &str) -> Option<Self> {
+        let suffix = text.rsplit('-').next().unwrap_or(text);
         let word = |word: &str| !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9'));
-        (text.len() <= MAX_LENGTH && text.split('-').all(word)).then(|| Self(text.into()))
+        (text.len() <= MAX_LENGTH && suffix.len() <= SUFFIX_LENGTH && text.split('-').all(word))
+            .then(|| Self(text.into()))
     }
 
     /// A new slug for a title. Another call gives another one.
@@ -93,6 +96,11 @@ mod tests {
     fn a_slug_is_made_of_the_words_of_the_title() {
         assert_eq!(Slug::join("Hello, World! It's 2026", "abc").as_str(), "hello-world-it-s-2026-abc");
         assert_eq!(Slug::join("日本", "abc").as_str(), "abc");
+    }
+
+    #[test]
+    fn a_token_is_no_slug() {
+        assert_eq!(Slug::parse(&"0f".repeat(32)), None);
     }
 
     proptest! {

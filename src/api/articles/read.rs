@@ -40,6 +40,7 @@ pub struct ArticleFilter {
     pub offset: Option<i64>,
     /// Where to go on: what `next` or `previous` of another page says. Unlike pages by number, pages by cursor neither
     /// repeat nor skip an article while others are being published. It wins over `offset` and `page`.
+    #[param(pattern = r"^([cp][0-7][0-9a-f]{15})?$")]
     pub cursor: Option<String>,
     /// Another way to say `offset`: the number of the page, from 1.
     #[param(minimum = 1, maximum = 10_000)]
@@ -68,7 +69,7 @@ pub struct PageBody<'a> {
     #[schema(example = 0)]
     pub offset: i64,
     /// The next page, relative to this server; null on the last one.
-    #[schema(required, example = "/api/articles?limit=20&cursor=c5a5ac3c39696a5b0f3c1")]
+    #[schema(required, example = "/api/articles?limit=20&cursor=c5a5ac3c39696a5b0")]
     pub next: Option<String>,
     /// The page before this one, with what is newer; null on the first one.
     #[schema(required, example = json!(null))]

@@ -1,0 +1,8 @@
+//! `properties::bearer`, with what libFuzzer makes up.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| properties::bearer(input));

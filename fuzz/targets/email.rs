@@ -1,0 +1,8 @@
+//! `properties::email`, with what libFuzzer makes up.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|input: &str| properties::email(input));

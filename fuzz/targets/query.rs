@@ -1,0 +1,8 @@
+//! `properties::query`, with what libFuzzer makes up.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|input: &str| properties::query(input));
