@@ -16,12 +16,12 @@ use utoipa::{Modify, ToResponse};
 use super::examples;
 use super::refusals::{
     BadBody, BadQuery, BodyTooLarge, BodyTooSlow, HeadTooLarge, Internal, NotJson, TooLate, Unauthorized, Unavailable,
-    UrlTooLong, refer,
+    refer,
 };
 use crate::query::CURSOR_PATTERN;
 
-/// The statuses that hyper answers with by itself, when a head cannot be taken: without any of our headers.
-const BEFORE_US: [&str; 2] = ["414", "431"];
+/// The status that hyper answers with by itself, when a head cannot be taken: without any of our headers.
+const BEFORE_US: &str = "431";
 
 /// Text of ours holds no NUL, which PostgreSQL cannot store.
 const NO_NUL: &str = r"^[^\u0000]*$";
@@ -38,7 +38,7 @@ impl Modify for Everywhere {
         let components = document.components.get_or_insert_default();
         declare(components);
         for (name, response) in &mut components.responses {
-            if ![UrlTooLong::response().0, HeadTooLarge::response().0].contains(&name.as_str()) {
+            if name != HeadTooLarge::response().0 {
                 add_headers(response);
             }
         }
@@ -100,8 +100,8 @@ fn declare(components: &mut Components) {
 
 /// What may befall an operation before its handler sees the request, and on the way there.
 fn complete(operation: &mut Operation) {
-    let mut answers = vec![refer::<UrlTooLong>(414), refer::<HeadTooLarge>(431)];
-    answers.extend([refer::<Internal>(500), refer::<Unavailable>(503), refer::<TooLate>(504)]);
+    let mut answers =
+        vec![refer::<HeadTooLarge>(431), refer::<Internal>(500), refer::<Unavailable>(503), refer::<TooLate>(504)];
     if operation.security.as_ref().is_some_and(|schemes| !schemes.is_empty()) {
         answers.push(refer::<Unauthorized>(401));
     }
@@ -140,7 +140,7 @@ fn complete(operation: &mut Operation) {
         responses.entry(status).or_insert(answer);
     }
     for (status, response) in responses {
-        if !BEFORE_US.contains(&status.as_str()) {
+        if status != BEFORE_US {
             add_headers(response);
         }
     }

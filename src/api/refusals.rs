@@ -80,10 +80,8 @@ refusals! {
     BodyTooLarge: "The body is larger than 1 MiB." => [
         status(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 1048576 bytes"),
     ];
-    UrlTooLong: "The URL is longer than 65534 bytes. The answer has no body and none of our headers, and ends the \
-                 connection." => [];
-    HeadTooLarge: "The headers are larger than 64 KiB, over HTTP/2 16 KiB, or more than a hundred. The answer has no \
-                   body and none of our headers." => [];
+    HeadTooLarge: "The URL and the headers are larger than 64 KiB together, over HTTP/2 16 KiB, or the headers are more \
+                   than a hundred. The answer has no body and none of our headers." => [];
     NotJson: "The body is not said to be JSON." => [status(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
