@@ -84,7 +84,7 @@ function response(status, node) {
   const described = resolve(node);
   const [type, content] = Object.entries(described.content || {})[0] || [];
   const head = [el('span', { className: 'code s' + status[0] }, status), el('span', {}, words(described.description || ''))];
-  const headers = Object.entries(described.headers || {});
+  const headers = Object.entries(described.headers || {}).map(([name, header]) => [name, resolve(header)]);
   const json = type === 'application/json' && (content.example !== undefined || content.examples || resolve(content.schema).properties || resolve(content.schema).oneOf);
   if (!json && !headers.length) return el('div', { className: 'resp bare' }, head);
   const more = el('div', { className: 'more' });
