@@ -4,7 +4,6 @@
 
 mod accounts;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -22,9 +21,11 @@ use crate::proxies::Proxies;
 use crate::webhooks::{Allowed, Authorities, Client};
 
 mod front;
+mod hidden;
 mod throttling;
 
 pub use front::Front;
+pub use hidden::Hidden;
 
 /// How often the watchdog looks at the actors.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -111,23 +112,6 @@ pub struct Limits {
     pub shutdown_grace: Duration,
 }
 
-/// A value that never shows itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hidden(String);
-
-impl Hidden {
-    /// The value.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
 /// A setting that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {problem}")]
@@ -147,7 +131,7 @@ impl Config {
         let mut table = Table { read, mistakes: Vec::new() };
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let admin_addr = table.address("ADMIN_ADDR", "127.0.0.1:8001");
-        let admin_token = table.text("ADMIN_TOKEN").map(Hidden);
+        let admin_token = table.text("ADMIN_TOKEN").map(Hidden::from);
         if admin_token.is_none() && admin_addr.is_some_and(|address| !address.ip().is_loopback()) {
             table.mistake("ADMIN_TOKEN", "is required when ADMIN_ADDR is not a loopback address");
         }

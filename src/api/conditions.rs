@@ -42,7 +42,12 @@ fn validated(get: &mut Operation) {
     if let Some(RefOr::T(answer)) = get.responses.responses.get_mut("200") {
         answer.headers.entry("ETag".to_owned()).or_insert_with(|| tag().into());
     }
-    let unchanged = ResponseBuilder::new().description("The client has it already.").header("ETag", tag());
+    let mut unchanged = ResponseBuilder::new().description("The client has it already.").header("ETag", tag());
+    if let Some(RefOr::T(answer)) = get.responses.responses.get("200")
+        && let Some(RefOr::T(link)) = answer.headers.get("Link")
+    {
+        unchanged = unchanged.header("Link", link.clone());
+    }
     get.responses.responses.insert("304".to_owned(), unchanged.build().into());
 }
 

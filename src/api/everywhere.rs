@@ -23,6 +23,20 @@ use crate::cursor::OLDER_PATTERN;
 /// The status that hyper answers with by itself, when a head cannot be taken at all: without any of our headers.
 const BEFORE_US: &str = "431";
 
+/// The headers of every answer.
+const EVERYWHERE: [&str; 10] = [
+    "X-Request-Id",
+    "traceresponse",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "Referrer-Policy",
+    "Cross-Origin-Resource-Policy",
+    "Content-Security-Policy",
+    "Cache-Control",
+    "Vary",
+    "Content-Encoding",
+];
+
 /// Text of ours holds no NUL, which PostgreSQL cannot store.
 const NO_NUL: &str = r"^[^\u0000]*$";
 /// Nor may it be white space alone where something has to be in it. What white space is, is spelled out, since
@@ -67,6 +81,9 @@ fn declare(components: &mut Components) {
         // utoipa knows no field for it.
         header.extensions(Some([("required", true)].into_iter().collect())).build().into()
     };
+    let sometimes = |description: &str, schema: ObjectBuilder| -> RefOr<Header> {
+        HeaderBuilder::new().description(Some(description)).schema(Some(schema)).build().into()
+    };
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let id = text().min_length(Some(1)).max_length(Some(128)).examples(["6f1c3c9d4b0f4a0f8a5d2c7e9b1a3d5f"]);
     let trace = text().pattern(Some("^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"));
@@ -78,6 +95,31 @@ fn declare(components: &mut Components) {
             "X-Content-Type-Options".to_owned(),
             header("What the content is said to be, it is.", text().enum_values(Some(["nosniff"]))),
         ),
+        ("X-Frame-Options".to_owned(), header("In no frame.", text().enum_values(Some(["DENY"])))),
+        (
+            "Referrer-Policy".to_owned(),
+            header("Whoever is led on is not told from where.", text().examples(["no-referrer"])),
+        ),
+        (
+            "Cross-Origin-Resource-Policy".to_owned(),
+            header(
+                "Pages of other origins may ask for it only as `CORS_ORIGINS` allows.",
+                text().examples(["same-origin"]),
+            ),
+        ),
+        (
+            "Content-Security-Policy".to_owned(),
+            header("What a page of ours may do.", text().examples(["default-src 'none'"])),
+        ),
+        (
+            "Cache-Control".to_owned(),
+            header("Who may keep the answer, and for how long.", text().examples(["no-store"])),
+        ),
+        (
+            "Vary".to_owned(),
+            sometimes("Which headers of the request the answer depends on.", text().examples(["accept-encoding"])),
+        ),
+        ("Content-Encoding".to_owned(), sometimes("How the body is compressed.", text().examples(["gzip"]))),
     ]);
     let parameter = |name: &str, description: &str, example: &str| {
         let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
@@ -150,7 +192,7 @@ fn complete(operation: &mut Operation) {
 /// What every response of ours has; those that are referred to have it already.
 fn add_headers(response: &mut RefOr<Response>) {
     if let RefOr::T(response) = response {
-        for name in ["X-Request-Id", "traceresponse", "X-Content-Type-Options"] {
+        for name in EVERYWHERE {
             let header = RefOr::Ref(Ref::new(format!("#/components/headers/{name}")));
             response.headers.entry(name.to_owned()).or_insert(header);
         }

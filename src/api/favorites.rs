@@ -18,7 +18,10 @@ use crate::response::Response;
     params(("slug" = String, Path, description = "Its address.", example = "on-actors-k7m2p9xa")),
     responses(
         (status = 200, description = "The article, with `favorited` true.", body = ArticleBody,
-            headers(("ETag" = String, description = "The tag of exactly this representation."))),
+            headers(
+            ("ETag" = String, description = "The tag of exactly this representation."),
+            ("Content-Location" = String, description = "The article's address: the answer is what a GET there gives."),
+        )),
         (status = 401, response = Unauthorized),
         (status = 404, response = ArticleNotFound),
         (status = 409, response = AlreadyFavorited),
@@ -41,7 +44,10 @@ pub async fn add(request: Request) -> Result<Response, ApiError> {
     params(("slug" = String, Path, description = "Its address.", example = "on-actors-k7m2p9xa")),
     responses(
         (status = 200, description = "The article, with `favorited` false.", body = ArticleBody,
-            headers(("ETag" = String, description = "The tag of exactly this representation."))),
+            headers(
+            ("ETag" = String, description = "The tag of exactly this representation."),
+            ("Content-Location" = String, description = "The article's address: the answer is what a GET there gives."),
+        )),
         (status = 401, response = Unauthorized),
         (status = 404, response = ArticleNotFound),
         Failures,

@@ -86,7 +86,7 @@ mod tests {
                 assert_eq!(success["headers"]["ratelimit"].is_object(), limited, "{method} {pattern} {status}");
             }
         }
-        for header in ["retry-after", "ratelimit", "ratelimit-policy"] {
+        for header in ["Retry-After", "ratelimit", "ratelimit-policy"] {
             let refusal = &document["components"]["responses"]["RateLimited"];
             assert!(refusal["headers"][header].is_object(), "{header}");
         }

@@ -191,7 +191,7 @@ mod tests {
             let responses = operation["responses"].as_object().into_iter().flatten();
             let responses: Vec<_> = responses.map(|(status, answer)| (status, resolved(&document, answer))).collect();
             for (status, response) in &responses {
-                let ours = !["414", "431"].contains(&status.as_str());
+                let ours = *status != "431";
                 for header in ["X-Request-Id", "traceresponse", "X-Content-Type-Options"] {
                     assert_eq!(response["headers"][header].is_object(), ours, "{method} {path} {status} {header}");
                 }

@@ -72,6 +72,7 @@ pub struct ArticleChanges {
         (status = 201, description = "The article.", body = ArticleBody, headers(
             ("ETag" = String, description = "The tag of exactly this representation."),
             ("Location" = String, description = "Its address, relative to this server."),
+            ("Content-Location" = String, description = "Its address again: the answer is what a GET there gives."),
             ("Idempotency-Replayed" = bool, description = "There when an earlier request published it."),
         )),
         (status = 401, response = Unauthorized),
@@ -132,7 +133,10 @@ fn key(headers: &HeaderMap) -> Result<Option<Key>, &'static str> {
     request_body = ArticleChanges,
     responses(
         (status = 200, description = "The article as it is now.", body = ArticleBody,
-            headers(("ETag" = String, description = "The tag of exactly this representation."))),
+            headers(
+                ("ETag" = String, description = "The tag of exactly this representation."),
+                ("Content-Location" = String, description = "Its address: the answer is what a GET there gives."),
+            )),
         (status = 401, response = Unauthorized),
         (status = 403, response = NotTheAuthor),
         (status = 404, response = ArticleNotFound),
