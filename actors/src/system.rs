@@ -10,8 +10,8 @@
 //! ├─ favorites    shards by article
 //! ├─ notifications inbox · live · listener: what is new, for streams
 //! ├─ webhooks     desk
-//! ├─ throttle     checks: who has to wait
 //! ├─ operators    health · jobs: what is asked about them · watchdog: who makes no progress
+//! ├─ throttle     checks: who has to wait, where anything is limited
 //! └─ jobs         rest_for_one: pool → consumer → relay → listener → scheduler → rescuer → reconciler
 //! ```
 //!
@@ -151,13 +151,15 @@ impl System {
             domain("favorites", Strategy::OneForOne, favorite_actors),
             domain("notifications", Strategy::OneForOne, notification_actors),
             domain("webhooks", Strategy::OneForOne, webhook_actors),
-            domain("throttle", Strategy::OneForOne, throttle_actors),
             domain(
                 "operators",
                 Strategy::OneForOne,
                 vec![health_actor, desk, child::routine("watchdog", Arc::new(watchdog))],
             ),
         ];
+        if !throttle_actors.is_empty() {
+            children.push(domain("throttle", Strategy::OneForOne, throttle_actors));
+        }
         let job_actors = match &settings.jobs {
             Some(jobs) => {
                 let webhooks = Webhooks::effects(&settings.webhooks, &postgres);
