@@ -10,8 +10,8 @@
 //! ├─ favorites    shards by article
 //! ├─ notifications inbox · live · listener: what is new, for streams
 //! ├─ webhooks     desk
-//! ├─ throttle     checks: who has to wait
 //! ├─ operators    health · jobs: what is asked about them · watchdog: who makes no progress
+//! ├─ throttle     checks: who has to wait, where anything is limited
 //! └─ jobs         rest_for_one: pool → consumer → relay → listener → scheduler → rescuer → reconciler
 //! ```
 //!
