@@ -1,0 +1,58 @@
+//! One connection that is kept, and one request at a time on it.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// What went wrong, with the connection or the crowd.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// A client with a connection and a token.
+pub(crate) struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    host: String,
+    token: String,
+}
+
+/// What a request came to.
+pub(crate) struct Answered {
+    /// Its status.
+    pub(crate) status: u16,
+    /// From sending it to the last byte of its answer.
+    pub(crate) took: Duration,
+}
+
+impl Client {
+    /// Connects.
+    pub(crate) async fn connect(host: &str, token: &str) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(host).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender, host: host.to_owned(), token: format!("Bearer {token}") })
+    }
+
+    /// Asks, and reads the answer to its end.
+    pub(crate) async fn ask(&mut self, method: Method, path: &str, body: &Bytes) -> Result<Answered, Failure> {
+        let mut request = Request::builder().method(method).uri(path).header(HOST, &self.host);
+        request = request.header(AUTHORIZATION, &self.token);
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(body.clone()))?;
+        let began = Instant::now();
+        self.sender.ready().await?;
+        let mut answer = self.sender.send_request(request).await?;
+        while let Some(frame) = answer.body_mut().frame().await {
+            frame?;
+        }
+        Ok(Answered { status: answer.status().as_u16(), took: began.elapsed() })
+    }
+}

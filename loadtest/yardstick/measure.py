@@ -1,0 +1,82 @@
+"""One measurement: clients for some seconds, and what that took of the processor."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+from . import processor
+from .servers import DATA, TOOLS
+
+
+def _oha(host, scenario, connections, seconds, rate):
+    listed = f"{DATA}/urls"
+    with open(listed, "w") as file:
+        file.writelines(f"http://{host}{path}\n" for path in scenario.paths)
+    command = ["oha", "--no-tui", "--output-format", "json", "-z", f"{seconds}s", "-c", str(connections),
+               "--wait-ongoing-requests-after-deadline", *scenario.arguments]
+    if rate:
+        command += ["-q", str(rate), "--latency-correction"]
+    return command + ["--urls-from-file", listed]
+
+
+def _crowd(host, scenario, connections, seconds):
+    return [f"{TOOLS}/crowd", scenario.crowd, host, str(connections), str(seconds), f"{DATA}/tokens", f"{DATA}/slugs"]
+
+
+def load(host, scenario, connections, seconds, rate=None):
+    """Has clients ask, and gives what they saw. Any answer but the right one ends the load test."""
+    by_oha = bool(scenario.paths)
+    command = _oha(host, scenario, connections, seconds, rate) if by_oha else _crowd(host, scenario, connections, seconds)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"loadtest: {scenario.name}: {done.stderr.strip()}")
+    seen = json.loads(done.stdout)
+    statuses, errors = seen["statusCodeDistribution"], seen.get("errorDistribution") or {}
+    # At the end oha drops what is under way when a rate was asked for.
+    errors = {error: count for error, count in errors.items() if "deadline" not in error}
+    if set(statuses) != {scenario.expected} or errors:
+        sys.exit(f"loadtest: {scenario.name}: expected only {scenario.expected}, got {statuses} {errors}")
+    millis = {share: (seen["latencyPercentiles"][share] or 0) * 1e3 for share in ("p50", "p99", "p99.9")}
+    return {"requests": sum(statuses.values()), "per_second": seen["summary"]["requestsPerSec"], **millis}
+
+
+def measure(service, postgres, scenario, connections, seconds):
+    """One round."""
+    before = service.metrics()
+    own, theirs = processor.of(service.pid), processor.of_family(postgres)
+    seen = load(service.host, scenario, connections, seconds)
+    own, theirs = processor.of(service.pid) - own, processor.of_family(postgres) - theirs
+    after = service.metrics()
+    requests = seen.pop("requests")
+    return {**seen, "service_us": own / requests * 1e6, "postgres_us": theirs / requests * 1e6,
+            "together_us": (own + theirs) / requests * 1e6,
+            "statements": (after["statements"] - before["statements"]) / requests,
+            "spans_lost": after["lost"] - before["lost"], "resident_mib": processor.memory(service.pid)[0] / 2**20}
+
+
+def median(rounds):
+    """Of each figure by itself."""
+    return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+
+
+def floor(floor_server, connections, seconds, rounds):
+    """Requests a second of the bare server, and what one costs it."""
+    class Bare:
+        name, paths, arguments, expected = "floor", ["/"], [], "200"
+    results = []
+    for _ in range(rounds):
+        before = processor.of(floor_server.process.pid)
+        seen = load(floor_server.host, Bare, connections, seconds)
+        took = processor.of(floor_server.process.pid) - before
+        results.append({"per_second": seen["per_second"], "us": took / seen["requests"] * 1e6, "p50": seen["p50"]})
+    return median(results)
+
+
+def settings():
+    """How much is measured."""
+    read = lambda name, default: os.environ.get(name, default)
+    return {"connections": [int(count) for count in read("CONNECTIONS", "1 8 64 512").split()],
+            "telemetry": read("TELEMETRY", "off tenth full").split(), "rounds": int(read("ROUNDS", "3")),
+            "seconds": float(read("SECONDS_EACH", "5")), "articles": int(read("ARTICLES", "1000"))}
