@@ -16,6 +16,8 @@ def _oha(host, scenario, connections, seconds, rate):
         file.writelines(f"http://{host}{path}\n" for path in scenario.paths)
     command = ["oha", "--no-tui", "--output-format", "json", "-z", f"{seconds}s", "-c", str(connections),
                "--wait-ongoing-requests-after-deadline", *scenario.arguments]
+    if not scenario.gzip:
+        command.append("--disable-compression")
     if rate:
         command += ["-q", str(rate), "--latency-correction"]
     return command + ["--urls-from-file", listed]
@@ -64,7 +66,7 @@ def median(rounds):
 def floor(floor_server, connections, seconds, rounds):
     """Requests a second of the bare server, and what one costs it."""
     class Bare:
-        name, paths, arguments, expected = "floor", ["/"], [], "200"
+        name, paths, arguments, expected, gzip = "floor", ["/"], [], "200", False
     results = []
     for _ in range(rounds):
         before = processor.of(floor_server.process.pid)

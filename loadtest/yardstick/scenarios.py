@@ -24,6 +24,8 @@ class Scenario:
     bar: float | None = None
     # Whether jobs are done meanwhile, and count.
     workers: bool = False
+    # Whether answers are asked for compressed.
+    gzip: bool = False
 
 
 def _pages(host, path, token, count):
@@ -47,6 +49,7 @@ def all_of_them(host, tokens, slugs):
     return [
         Scenario("slug", [f"/api/articles/{slug}" for slug in slugs[:10000]], bar=30),
         Scenario("slug-hot", [f"/api/articles/{slugs[0]}"]),
+        Scenario("slug-gzip", [f"/api/articles/{slug}" for slug in slugs[:10000]], gzip=True),
         Scenario("user", ["/api/user"], arguments=bearer, bar=30),
         Scenario("list-same", ["/api/articles?limit=20"], bar=45),
         Scenario("list-different", [f"/api/articles?limit=20&offset={offset}" for offset in offsets], bar=250),
@@ -61,5 +64,5 @@ def all_of_them(host, tokens, slugs):
     ]
 
 
-NAMES = ["slug", "slug-hot", "user", "list-same", "list-different", "list-cursor", "feed", "search", "publish",
+NAMES = ["slug", "slug-hot", "slug-gzip", "user", "list-same", "list-different", "list-cursor", "feed", "search", "publish",
          "favorite-hot", "favorite-spread", "login", "mix"]

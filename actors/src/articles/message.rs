@@ -137,6 +137,38 @@ pub struct ListArticles {
     pub viewer: Option<UserId>,
 }
 
+/// So many articles may be passed over within a statement that serves others too.
+const NEAR: i64 = 1000;
+
+/// By what a list is chosen, which decides how it is found.
+pub(super) enum Chosen {
+    /// All articles alike, and not far down among them.
+    Near,
+    /// What the authors wrote whom this user follows.
+    Followed(UserId),
+    /// What this user favorited.
+    Favorited(UserId),
+    /// Anything else.
+    Otherwise,
+}
+
+impl ListArticles {
+    pub(super) fn chosen(&self) -> Chosen {
+        let by_words_or_author = self.search.is_some() || self.author.is_some();
+        match (self.followed_by, self.favorited_by) {
+            (None, None) if !by_words_or_author && self.offset <= NEAR => Chosen::Near,
+            (Some(user), None) if !by_words_or_author => Chosen::Followed(user),
+            (None, Some(user)) if !by_words_or_author => Chosen::Favorited(user),
+            _ => Chosen::Otherwise,
+        }
+    }
+
+    /// Whether it is found together with others.
+    pub(super) fn is_near(&self) -> bool {
+        matches!(self.chosen(), Chosen::Near)
+    }
+}
+
 /// One page of articles, newest first.
 #[derive(Debug, Clone)]
 pub struct Page {

@@ -3,7 +3,7 @@
 //! ```text
 //! by_slug  batcher: all slugs asked for, one statement     lists   batcher: equal queries, one statement
 //! creator  batcher: articles and their jobs, one commit    editors one order for each slug
-//! pruner   forgets keys that are good for nothing any more
+//! pruner   forgets keys that are good for nothing any more      totals  adds up what lists have to count
 //! ```
 //!
 //! What must stay true: an article and the job that tells its author's followers commit together, and with both the
@@ -15,6 +15,7 @@ pub mod once;
 mod pruner;
 pub mod slug;
 pub(crate) mod store;
+mod totals;
 mod workers;
 
 use std::sync::Arc;
@@ -61,6 +62,7 @@ impl Articles {
         // One hand each: that is what makes the order.
         children.extend(articles.editors.iter().map(|editors| child::pool(editors, Arc::clone(&editor), 1)));
         children.push(child::routine("pruner", Arc::new(pruner::Pruner(postgres.clone()))));
+        children.push(child::routine("totals", Arc::new(totals::Totals(postgres.clone()))));
         (articles, children)
     }
 

@@ -14,6 +14,7 @@ use super::once::Key;
 use super::slug::Slug;
 use crate::auth::{Email, UserId};
 use crate::kit::postgres::Postgres;
+use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope};
 use crate::sql;
 
@@ -83,10 +84,52 @@ pub(super) async fn list(db: &Postgres, scope: &Scope, query: &ListArticles) -> 
             ],
         )
         .await?;
+    Ok(page(&rows))
+}
+
+/// The pages, in the queries' order, of which none chooses among the articles.
+pub(super) async fn pages(db: &Postgres, scope: &Scope, queries: &[&ListArticles]) -> Result<Vec<Page>, Fault> {
+    let all = |read: fn(&ListArticles) -> i64| -> Vec<i64> { queries.iter().map(|query| read(query)).collect() };
+    let before = all(|query| query.before.unwrap_or(i64::MAX));
+    let after: Vec<Option<i64>> = queries.iter().map(|query| query.after).collect();
+    let (limits, offsets) = (all(|query| query.limit), all(|query| query.offset));
+    let viewers: Vec<Option<i64>> = queries.iter().map(|query| query.viewer.map(|UserId(id)| id)).collect();
+    let rows = db.read(scope, sql!("articles/pages"), &[&before, &after, &limits, &offsets, &viewers]).await?;
+    let number = |row: &Row| row.get::<_, i64>("page");
+    Ok(rows.chunk_by(|one, next| number(one) == number(next)).map(page).collect())
+}
+
+pub(super) async fn feed(db: &Postgres, scope: &Scope, query: &ListArticles, user: UserId) -> Result<Page, Fault> {
+    of_user(db, scope, sql!("articles/feed"), query, user).await
+}
+
+pub(super) async fn favorited(db: &Postgres, scope: &Scope, query: &ListArticles, user: UserId) -> Result<Page, Fault> {
+    of_user(db, scope, sql!("articles/favorited"), query, user).await
+}
+
+/// A page of what a user has to do with.
+async fn of_user(
+    db: &Postgres,
+    scope: &Scope,
+    statement: &'static Statement,
+    query: &ListArticles,
+    UserId(user): UserId,
+) -> Result<Page, Fault> {
+    let (before, viewer) = (query.before.unwrap_or(i64::MAX), query.viewer.map(|UserId(id)| id));
+    let rows = db.scan(scope, statement, &[&user, &before, &query.after, &query.limit, &query.offset, &viewer]).await?;
+    Ok(page(&rows))
+}
+
+pub(super) async fn add_up(db: &Postgres, scope: &Scope) -> Result<(), Fault> {
+    db.write(scope, sql!("articles/add_up"), &[]).await.map(drop)
+}
+
+/// A page of these rows, of which those without an article only say how many there are in all.
+fn page(rows: &[Row]) -> Page {
     let total = rows.first().map_or(0, |row| row.get("total"));
     let on_page = rows.iter().filter(|row| row.get::<_, Option<i64>>("id").is_some());
     let view = |row: &Row| View { article: Arc::new(article(row, slug(row), None)), favorited: row.get("favorited") };
-    Ok(Page { articles: on_page.map(view).collect(), total })
+    Page { articles: on_page.map(view).collect(), total }
 }
 
 /// An article to publish: under which slug, with which fingerprint if it has a key, in which trace.

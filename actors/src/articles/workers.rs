@@ -46,8 +46,12 @@ impl Gather for BySlug {
     }
 }
 
-/// Runs each different query of those that gathered once; equal ones share the answer.
+/// Runs each different query of those that gathered once; equal ones share the answer. Pages of all articles that are
+/// cheap to find are one statement together.
 pub(super) struct Lists(pub(super) Postgres);
+
+/// A query, and where those stand who ask it.
+type Asking<'a> = (&'a ListArticles, Vec<usize>);
 
 impl Gather for Lists {
     type Command = ListArticles;
@@ -57,27 +61,37 @@ impl Gather for Lists {
         for (position, query) in commands.iter().enumerate() {
             asking.entry(query).or_default().push(position);
         }
-        let pages: Vec<_> =
-            asking.into_iter().map(|(query, positions)| self.page(query, positions, scope).boxed()).collect();
-        let pages: HashMap<&ListArticles, Arc<Page>> =
-            stream::iter(pages).buffer_unordered(LISTS_AT_ONCE).try_collect().await?;
+        let (pages, others): (Vec<Asking>, Vec<Asking>) = asking.into_iter().partition(|(query, _)| query.is_near());
+        let statements =
+            (!pages.is_empty()).then_some(pages).into_iter().chain(others.into_iter().map(|one| vec![one]));
+        let statements: Vec<_> = statements.map(|asking| self.pages(asking, scope).boxed()).collect();
+        let found: Vec<_> = stream::iter(statements).buffer_unordered(LISTS_AT_ONCE).try_collect().await?;
+        let pages: HashMap<&ListArticles, Arc<Page>> = found.into_iter().flatten().collect();
         let page = |query: &ListArticles| pages.get(query).cloned().ok_or(Refusal::NotFound);
         Ok(commands.iter().map(page).collect())
     }
 }
 
 impl Lists {
-    /// One page, for those at these positions: its statement belongs to their traces, and to no others.
-    async fn page<'a>(
+    /// The pages of one statement, for those who ask for them: it belongs to their traces, and to no others.
+    async fn pages<'a>(
         &self,
-        query: &'a ListArticles,
-        positions: Vec<usize>,
+        asking: Vec<Asking<'a>>,
         scope: &Scope,
-    ) -> Result<(&'a ListArticles, Arc<Page>), Fault> {
-        let mut traces = positions.iter().filter_map(|position| scope.trace_of(*position).cloned());
+    ) -> Result<Vec<(&'a ListArticles, Arc<Page>)>, Fault> {
+        let positions = asking.iter().flat_map(|(_, positions)| positions);
+        let mut traces = positions.filter_map(|position| scope.trace_of(*position).cloned());
         let trace = traces.next().unwrap_or_default();
         let scope = Scope { trace, others: traces.collect(), deadline: scope.deadline };
-        Ok((query, Arc::new(store::list(&self.0, &scope, query).await?)))
+        let queries: Vec<&ListArticles> = asking.into_iter().map(|(query, _)| query).collect();
+        let alone = queries.first().filter(|query| !query.is_near());
+        let pages = match alone.map(|query| (query, query.chosen())) {
+            Some((query, Chosen::Followed(user))) => vec![store::feed(&self.0, &scope, query, user).await?],
+            Some((query, Chosen::Favorited(user))) => vec![store::favorited(&self.0, &scope, query, user).await?],
+            Some((query, _)) => vec![store::list(&self.0, &scope, query).await?],
+            None => store::pages(&self.0, &scope, &queries).await?,
+        };
+        Ok(queries.into_iter().zip(pages.into_iter().map(Arc::new)).collect())
     }
 }
 

@@ -56,8 +56,10 @@ impl Settings {
         let mut config: tokio_postgres::Config = url.parse().map_err(|_| "is not a PostgreSQL URL".to_owned())?;
         let millis = statement_within.as_millis();
         let own = config.get_options().unwrap_or("").to_owned();
+        // None of our statements is worth compiling, which takes longer than they may run.
         // A process that stops in the middle of a transaction must not keep its locks.
-        let limits = format!("-c statement_timeout={millis} -c idle_in_transaction_session_timeout={millis}");
+        let limits =
+            format!("-c statement_timeout={millis} -c idle_in_transaction_session_timeout={millis} -c jit=off");
         config.options(format!("{own} {limits}").trim());
         // A server that is cut off gives no sign: the network's own limits end such a connection.
         config.connect_timeout(connect_within).tcp_user_timeout(statement_within).keepalives_idle(statement_within);
@@ -65,6 +67,17 @@ impl Settings {
             config.application_name("callboard");
         }
         Ok(Self { config, readers, writers, connect_within, statement_within })
+    }
+
+    /// The same for connections whose statements look up what they need by key: one loop over indexes within another is
+    /// right for all of them, however large the tables are and were when the plan was made.
+    fn by_key(&self) -> Self {
+        let mut settings = self.clone();
+        let options = settings.config.get_options().unwrap_or("").to_owned();
+        settings
+            .config
+            .options(format!("{options} -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"));
+        settings
     }
 }
 
@@ -83,8 +96,9 @@ impl Postgres {
     /// # Errors
     /// When the pool's settings contradict one another.
     pub fn new(settings: &Settings) -> Result<Self, Fault> {
-        let readers = || Arc::new(Readers::new(settings));
-        Ok(Self { readers: readers(), scanners: readers(), writers: writers(settings, settings.writers)? })
+        let readers = Arc::new(Readers::new(&settings.by_key()));
+        let scanners = Arc::new(Readers::new(settings));
+        Ok(Self { readers, scanners, writers: writers(settings, settings.writers)? })
     }
 
     /// The same with `count` writing connections that nobody else uses: for what must not wait behind requests and

@@ -1,5 +1,6 @@
--- One page of the articles that match, newest first, with the number of all that match. Always at least
--- one row, so that the number is there even when the page is empty. An article keeps its place, so that whoever goes
+-- One page of the articles that match, newest first, with the number of all that match; of those that words are found
+-- in no more than 10,000 are counted, for a common word is in nearly all. Always at least one row, so that the number is
+-- there even when the page is empty. An article keeps its place, so that whoever goes
 -- from page to page meets every one that was there when they began once, whatever is published meanwhile.
 -- $1 words, $2 author, $3 who favorited, $4 who follows the author, $5 before this id, $6 limit, $7 offset, $8 viewer,
 -- $9 after this id: the nearest to it, and then $5 does not count
@@ -29,6 +30,8 @@ select counted.total,
        a.id, a.slug, a.title, a.description, a.favorites_count, a.version, a.created_at, a.updated_at,
        u.id as author_id, u.email as author_email, u.name as author_name, u.bio as author_bio, u.image as author_image,
        exists (select from favorites f where f.article_id = a.id and f.user_id = $8) as favorited
-from (select count(*) as total from matching) counted
+from (
+    select count(*) as total from (select from matching limit case when $1::text is null then null else 10000 end) counted_up
+) counted
 left join (page join articles a using (id) join users u on u.id = a.author_id) on true
 order by a.id desc
