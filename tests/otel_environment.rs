@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use support::collector::{Collector, Mood};
 use support::otlp::{Exported, Span};
 use support::tls::Authority;
@@ -28,6 +30,12 @@ async fn seen(service: &Service, collector: &Collector, agent: &str) -> (Span, E
         |exported: &Exported| exported.spans.iter().find(|span| span.trace == trace && span.parent.is_empty()).cloned();
     let exported = collector.receiver.wait_for("the request's span", |exported| of_it(exported).is_some()).await;
     (of_it(&exported).unwrap(), exported)
+}
+
+/// The characters of the longest text; numbers are as long as they are.
+fn longest<'a>(attributes: impl Iterator<Item = &'a BTreeMap<String, String>>) -> usize {
+    let texts = attributes.flat_map(BTreeMap::values).filter(|value| value.parse::<f64>().is_err());
+    texts.map(|value| value.chars().count()).max().unwrap_or(0)
 }
 
 #[tokio::test]
@@ -80,15 +88,9 @@ async fn what_a_span_and_a_log_record_hold_is_limited() {
     let service = exporting(&stage, &lengths).await;
     let (span, _) = seen(&service, &collector, "an agent with a long name").await;
     assert_eq!(span.attribute("user_agent.original"), "an agent ");
-    let exported = collector.receiver.exported();
-    assert!(exported.spans.iter().flat_map(|span| span.attributes.values()).all(|value| value.chars().count() <= 9));
-    let cut = |exported: &Exported| {
-        exported.logs.iter().flat_map(|record| record.attributes.values()).any(|value| value.chars().count() == 12)
-    };
-    let exported = collector.receiver.wait_for("a record that was cut", cut).await;
-    assert!(
-        exported.logs.iter().flat_map(|record| record.attributes.values()).all(|value| value.chars().count() <= 12)
-    );
+    assert_eq!(longest(collector.receiver.exported().spans.iter().map(|span| &span.attributes)), 9);
+    let records = |exported: &Exported| longest(exported.logs.iter().map(|record| &record.attributes));
+    collector.receiver.wait_for("a record that was cut", |exported| records(exported) == 12).await;
     let of = |path: &str| collector.sent().iter().filter(|sent| sent.path == path).count();
     // The collector notes a request before it keeps what is in it.
     let kept = collector.receiver.exported();
@@ -116,7 +118,7 @@ async fn a_signal_goes_where_its_own_variables_say_and_nowhere_else() {
         &[
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", scheme_less),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
-            ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "true"),
+            ("OTEL_EXPORTER_OTLP_INSECURE", "true"),
             ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &logs),
         ],
     )
@@ -160,6 +162,29 @@ async fn an_exporter_that_is_none_exports_nothing_and_what_nobody_honours_is_tol
 }
 
 #[tokio::test]
+async fn an_export_ends_when_its_time_is_over() {
+    let stage = Stage::new().await;
+    for protocol in PROTOCOLS {
+        let collector = Collector::start(Mood::Silent).await;
+        let limits = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.receiver.endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "300"),
+            ("OTEL_BLRP_EXPORT_TIMEOUT", "300"),
+            ("OTEL_METRIC_EXPORT_TIMEOUT", "300"),
+        ];
+        let service = exporting(&stage, &limits).await;
+        assert_eq!(service.client().get("/api/articles").await.status, 200);
+        for what in ["span", "log", "metric_data_point"] {
+            let name = format!("otel_sdk_exporter_{what}_exported_total");
+            let over = async || (service.metric(&name, "error_type=\"timeout\"").await > 0.0).then_some(());
+            eventually(&format!("a {what} is lost after its time"), over).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn over_tls_a_collector_is_believed_by_its_certificate_and_we_are_by_ours() {
     let stage = Stage::new().await;
     let (ours, others) = (Authority::new("ours"), Authority::new("others"));
@@ -197,6 +222,28 @@ async fn over_tls_a_collector_is_believed_by_its_certificate_and_we_are_by_ours(
     }
 }
 
+#[test]
+fn every_variable_that_is_honoured_is_in_a_test() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let section = readme.split("\n### Telemetry's settings\n").nth(1).unwrap().split("\n#").next().unwrap();
+    let files = ["tests", "src/telemetry/settings"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let files = files.into_iter().flatten().map(|file| file.unwrap().path());
+    let tests = files.filter(|path| path.is_file()).map(|path| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Of what is compiled into the service, its unit tests.
+        if path.starts_with(root.join("tests")) { text } else { text.split("#[cfg(test)]").skip(1).collect() }
+    });
+    let tests: String = tests.collect();
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| `OTEL_")).collect();
+    assert!(rows.len() > 20, "{rows:?}");
+    for row in rows.into_iter().filter(|row| row.split('|').nth(3).is_some_and(|by| by.trim() != "no")) {
+        for name in row.split('|').nth(1).unwrap().split_whitespace().map(|name| name.trim_matches('`')) {
+            assert!(tests.contains(&format!("\"{name}\"")), "no test sets {name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn mistakes_are_reported_by_name_and_values_are_not_repeated() {
     let wrong = [
@@ -204,6 +251,8 @@ async fn mistakes_are_reported_by_name_and_values_are_not_repeated() {
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/hunter2.pem"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "hunter2"),
         ("OTEL_TRACES_EXPORTER", "console-hunter2"),
+        ("OTEL_LOGS_EXPORTER", "hunter2"),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "hunter2"),
         ("OTEL_BLRP_EXPORT_TIMEOUT", "hunter2"),
         ("OTEL_RESOURCE_ATTRIBUTES", "hunter2=%ff"),
         ("OTEL_SPAN_LINK_COUNT_LIMIT", "-1"),

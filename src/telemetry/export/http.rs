@@ -25,6 +25,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::super::SetupError;
 use super::super::settings::Destination;
 use super::losses::Losses;
+use super::prepared::Prepared;
 use super::tls;
 
 /// The head of an answer, in bytes.
@@ -39,6 +40,7 @@ pub(super) struct Client {
     tls: Option<TlsConnector>,
     within: Duration,
     losses: Losses,
+    prepared: Prepared,
     open: Mutex<Option<Connection>>,
 }
 
@@ -63,7 +65,13 @@ impl HttpClient for Client {
 
 impl Client {
     pub(super) fn new(to: &Destination, losses: Losses) -> Result<Self, SetupError> {
-        Ok(Self { tls: tls::of_http(to)?, within: to.timeout, losses, open: Mutex::new(None) })
+        let (tls, within) = (tls::of_http(to)?, to.timeout);
+        Ok(Self { tls, within, losses, prepared: Prepared::default(), open: Mutex::new(None) })
+    }
+
+    /// The same, which sends what was prepared in place of what the SDK encoded.
+    pub(super) fn sending(self, prepared: Prepared) -> Self {
+        Self { prepared, ..self }
     }
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
@@ -77,7 +85,8 @@ impl Client {
             Some(connection) => connection,
             None => self.connect(request.uri()).await?,
         };
-        let response = connection.send_request(to_this_host(request)?).await?;
+        let request = self.prepared.in_place_of(to_this_host(request)?)?;
+        let response = connection.send_request(request.map(Full::new)).await?;
         let (head, body) = response.into_parts();
         if !head.status.is_success() {
             // The status says it all; with the connection goes whatever comes behind it.
@@ -111,12 +120,12 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> 
 }
 
 /// The request as HTTP/1.1 wants it: a path, and the host among the headers.
-fn to_this_host(request: Request<Bytes>) -> Result<Request<Full<Bytes>>, HttpError> {
+fn to_this_host(request: Request<Bytes>) -> Result<Request<Bytes>, HttpError> {
     let (mut head, body) = request.into_parts();
     let host = head.uri.authority().ok_or("no host")?;
     head.headers.insert(HOST, HeaderValue::from_str(host.as_str())?);
     head.uri = head.uri.path_and_query().map_or_else(|| Ok(Uri::from_static("/")), |path| path.as_str().parse())?;
-    Ok(Request::from_parts(head, Full::new(body)))
+    Ok(Request::from_parts(head, body))
 }
 
 async fn read(body: Incoming) -> Result<Bytes, HttpError> {

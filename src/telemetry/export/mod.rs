@@ -8,9 +8,11 @@
 //! What must stay true: no request waits for any of it, whatever the collector does. A queue that is full loses what is
 //! new, a batch that is not taken within its time is lost; both are counted, and told once a minute at most.
 
+mod encode;
 mod http;
 mod limited;
 mod losses;
+mod prepared;
 mod refused;
 mod tls;
 mod watched;
@@ -26,6 +28,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use self::http::Client;
 use self::losses::Losses;
+use self::prepared::{LeanSpans, Prepared};
 use self::watched::Watched;
 use super::settings::{AttributeLimits, Destination, Protocol};
 use super::{Settings, SetupError};
@@ -57,20 +60,24 @@ impl Exports {
     pub(super) fn spans(&self, settings: &Settings) -> Result<Option<BatchSpanProcessor>, SetupError> {
         let Some((to, runtime)) = self.on_the_way(settings.traces.as_ref()) else { return Ok(None) };
         let _inside = runtime.enter();
-        let losses = Losses::default();
+        let (losses, prepared) = (Losses::default(), Prepared::default());
         let exporter = match to.protocol {
             Protocol::Http => SpanExporter::builder()
                 .with_http()
                 .with_protocol(Otlp::HttpBinary)
                 .with_timeout(to.timeout)
-                .with_http_client(Client::new(to, losses.clone())?)
+                .with_http_client(Client::new(to, losses.clone())?.sending(prepared.clone()))
                 .build(),
             Protocol::Grpc => match tls::of_grpc(to)? {
                 Some(tls) => SpanExporter::builder().with_tonic().with_timeout(to.timeout).with_tls_config(tls).build(),
                 None => SpanExporter::builder().with_tonic().with_timeout(to.timeout).build(),
             },
         };
-        let watched = Watched::new(exporter.map_err(failed)?, to, runtime, losses, &settings.limits);
+        let exporter = match to.protocol {
+            Protocol::Http => LeanSpans::new(exporter.map_err(failed)?, Some(prepared)),
+            Protocol::Grpc => LeanSpans::new(exporter.map_err(failed)?, None),
+        };
+        let watched = Watched::new(exporter, to, runtime, losses, &settings.limits);
         let mut config = SpanBatches::default();
         if is_unset("OTEL_BSP_MAX_QUEUE_SIZE") {
             config = config.with_max_queue_size(SPAN_QUEUE);

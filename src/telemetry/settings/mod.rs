@@ -159,6 +159,7 @@ mod tests {
             ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test, service.namespace=a"),
             ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
             ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+            ("OTEL_PROPAGATORS", "tracecontext,baggage"),
             ("OTEL_BSP_SCHEDULE_DELAY", "0"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "5000"),
             ("RUST_LOG", "info,actors::jobs=debug"),
@@ -196,6 +197,7 @@ mod tests {
         assert_eq!(settings(&[all]), [true; 3]);
         assert_eq!(settings(&[all, ("OTEL_TRACES_EXPORTER", "none")]), [false, true, true]);
         assert_eq!(settings(&[all, ("OTEL_METRICS_EXPORTER", "prometheus")]), [true, false, true]);
+        assert_eq!(settings(&[all, ("OTEL_LOGS_EXPORTER", "None")]), [true, true, false]);
         assert_eq!(settings(&[all, ("OTEL_SDK_DISABLED", "True")]), [false; 3]);
     }
 

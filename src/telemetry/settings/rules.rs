@@ -20,6 +20,11 @@ pub(super) fn milliseconds(text: &str) -> Option<&'static str> {
     text.parse::<u64>().is_err().then_some("must be a whole number of milliseconds")
 }
 
+/// The specification's 0 would be a wait without end.
+pub(super) fn deadline(text: &str) -> Option<&'static str> {
+    (!text.parse::<u32>().is_ok_and(|limit| limit > 0)).then_some("must be a whole number of milliseconds, from 1 on")
+}
+
 pub(super) fn number(text: &str) -> Option<&'static str> {
     text.parse::<u32>().is_err().then_some("must be a whole number")
 }

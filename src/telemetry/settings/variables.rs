@@ -64,15 +64,15 @@ const GENERAL: &[Variable] = &[
 
 const QUEUES: &[Variable] = &[
     sdk("OTEL_BSP_SCHEDULE_DELAY", rules::milliseconds),
-    us("OTEL_BSP_EXPORT_TIMEOUT", rules::milliseconds),
+    us("OTEL_BSP_EXPORT_TIMEOUT", rules::deadline),
     sdk("OTEL_BSP_MAX_QUEUE_SIZE", rules::size),
     sdk("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", rules::size),
     sdk("OTEL_BLRP_SCHEDULE_DELAY", rules::milliseconds),
-    us("OTEL_BLRP_EXPORT_TIMEOUT", rules::milliseconds),
+    us("OTEL_BLRP_EXPORT_TIMEOUT", rules::deadline),
     sdk("OTEL_BLRP_MAX_QUEUE_SIZE", rules::size),
     sdk("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", rules::size),
     sdk("OTEL_METRIC_EXPORT_INTERVAL", rules::size),
-    us("OTEL_METRIC_EXPORT_TIMEOUT", rules::milliseconds),
+    us("OTEL_METRIC_EXPORT_TIMEOUT", rules::deadline),
     nobody("OTEL_METRICS_EXEMPLAR_FILTER"),
 ];
 
@@ -94,7 +94,7 @@ const OTLP: &[&[Variable]] = &[
     &each!(us, "PROTOCOL", rules::protocol),
     &each!(sdk, "HEADERS", rules::pairs),
     &each!(sdk, "COMPRESSION", rules::compression),
-    &each!(us, "TIMEOUT", rules::milliseconds),
+    &each!(us, "TIMEOUT", rules::deadline),
     &each!(us, "CERTIFICATE", rules::certificates),
     &each!(us, "CLIENT_CERTIFICATE", rules::certificates),
     &each!(us, "CLIENT_KEY", rules::key),
