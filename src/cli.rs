@@ -66,7 +66,7 @@ struct DevArguments {
 /// The exit status for settings that are wrong.
 const BAD_CONFIG: u8 = 2;
 /// The command's own span and nothing else: standard output is for the answer, whatever LOG_LEVEL says.
-const QUIET: &str = "off,callboard=info";
+const QUIET: &str = "off,callboard=info,callboard::telemetry=off";
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {

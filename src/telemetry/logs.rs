@@ -14,6 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use super::export::{Refused, is_told_by_us};
 use super::{LogFormat, Settings, SetupError};
 
 /// Libraries that take part in exporting: their own events would be exported in turn, without end.
@@ -31,7 +32,11 @@ pub(super) fn install(
 ) -> Result<(), SetupError> {
     // ractor opens a span for the whole life of each actor.
     // h2 warns of each client that goes too far, which are as many lines as that client likes.
-    let filter = format!("h2=error,ractor=warn,refinery_core=warn,tokio_postgres=warn,{}", settings.filter);
+    // What a collector refuses is read from the exporter's warnings, which are not shown.
+    let filter = format!(
+        "opentelemetry-otlp=warn,h2=error,ractor=warn,refinery_core=warn,tokio_postgres=warn,{}",
+        settings.filter
+    );
     let filter = EnvFilter::try_new(filter).map_err(|error| SetupError(format!("RUST_LOG: {error}")))?;
     let spans = tracing_opentelemetry::layer()
         .with_tracer(tracer)
@@ -44,7 +49,8 @@ pub(super) fn install(
         .with(filter)
         .with(FilterFn::new(|metadata| is_ours(metadata.target()) || *metadata.level() <= OF_OTHERS))
         .with(spans.with_filter(not_exporting()))
-        .with(output(settings.format))
+        .with(Refused)
+        .with(output(settings.format).with_filter(FilterFn::new(|metadata| !is_told_by_us(metadata))))
         .with(otlp)
         .try_init()
         .map_err(|error| SetupError(error.to_string()))?;

@@ -4,26 +4,30 @@
 //! bodies and log lines. Spans are made with the OpenTelemetry API by the actors' kit; `tracing` carries the
 //! events, and the spans of commands and libraries, which tracing-opentelemetry joins to the same traces.
 
-mod exporters;
+mod export;
 pub mod instruments;
 mod logs;
 mod settings;
 mod shown;
 
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use prometheus::{Encoder, Registry, TextEncoder};
 
-pub use settings::{LogFormat, Protocol, Settings};
+use self::export::Exports;
+pub use self::settings::{AttributeLimits, Destination, LogFormat, Protocol, Settings, Signal};
 pub use shown::shown;
 
-/// How long the last flush of each signal may take.
+/// How long the last flush of all signals together may take.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
 /// The providers. Whoever has this flushes them at the end.
@@ -32,6 +36,8 @@ pub struct Telemetry {
     metrics: SdkMeterProvider,
     logs: Option<SdkLoggerProvider>,
     registry: Registry,
+    /// The last to go: what is flushed goes through it.
+    _exports: Exports,
 }
 
 /// Telemetry could not be set up.
@@ -45,27 +51,23 @@ impl Telemetry {
     /// # Errors
     /// When an exporter cannot be built from the environment.
     pub fn start(settings: &Settings) -> Result<Self, SetupError> {
-        let resource = Resource::builder()
-            .with_service_name(settings.service.clone())
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .build();
+        let resource = resource(settings);
         let registry = Registry::new();
-        let metrics = metrics_provider(settings, resource.clone(), &registry)?;
-        // Before the span processor is built, which counts what it has to drop.
+        let exports = Exports::start(settings)?;
+        let metrics = metrics_provider(settings, &exports, resource.clone(), &registry)?;
+        // Before the processors are built, which count what they have to drop.
         global::set_meter_provider(metrics.clone());
-        let traces = traces_provider(settings, resource.clone())?;
+        let traces = traces_provider(settings, &exports, resource.clone())?;
         global::set_tracer_provider(traces.clone());
-        let logs = match settings.export {
-            true => Some(
-                SdkLoggerProvider::builder()
-                    .with_resource(resource)
-                    .with_batch_exporter(exporters::logs(settings)?)
-                    .build(),
-            ),
-            false => None,
-        };
+        let logs = exports.logs(settings)?.map(|processor| {
+            SdkLoggerProvider::builder().with_resource(resource).with_log_processor(processor).build()
+        });
         logs::install(settings, traces.tracer("callboard"), logs.as_ref())?;
-        Ok(Self { traces, metrics, logs, registry })
+        if !settings.unheeded.is_empty() {
+            let variables = settings.unheeded.join(", ");
+            tracing::warn!(variables, "settings of OpenTelemetry that nobody honours here");
+        }
+        Ok(Self { traces, metrics, logs, registry, _exports: exports })
     }
 
     /// Every instrument as Prometheus text.
@@ -87,27 +89,62 @@ impl Telemetry {
 
     /// Exports what is left, within a few seconds, whether or not anybody receives it.
     pub fn shutdown(&self) {
-        // What cannot be exported now is lost; there is nobody left to tell.
-        let _ = self.traces.shutdown_with_timeout(FLUSH_WITHIN);
-        let _ = self.metrics.shutdown_with_timeout(FLUSH_WITHIN);
-        if let Some(logs) = &self.logs {
-            let _ = logs.shutdown_with_timeout(FLUSH_WITHIN);
+        let until = Instant::now() + FLUSH_WITHIN;
+        let (done, finished) = mpsc::channel();
+        // Side by side, for a collector that is silent to one signal is so to all; and on threads that nobody joins, for
+        // the SDK's reader of metrics knows of no deadline.
+        let mut flushing = 0;
+        let mut flush = |flush: Box<dyn FnOnce() + Send>| {
+            let done = done.clone();
+            let started = thread::Builder::new().spawn(move || {
+                flush();
+                // Whoever waited may have gone.
+                let _ = done.send(());
+            });
+            flushing += i32::from(started.is_ok());
+        };
+        // What cannot be exported now is lost, which the SDK says.
+        let (traces, metrics, logs) = (self.traces.clone(), self.metrics.clone(), self.logs.clone());
+        flush(Box::new(move || drop(traces.shutdown_with_timeout(FLUSH_WITHIN))));
+        flush(Box::new(move || drop(metrics.shutdown_with_timeout(FLUSH_WITHIN))));
+        if let Some(logs) = logs {
+            flush(Box::new(move || drop(logs.shutdown_with_timeout(FLUSH_WITHIN))));
+        }
+        for _ in 0..flushing {
+            if finished.recv_timeout(until.saturating_duration_since(Instant::now())).is_err() {
+                return;
+            }
         }
     }
 }
 
-fn traces_provider(settings: &Settings, resource: Resource) -> Result<SdkTracerProvider, SetupError> {
-    let builder = SdkTracerProvider::builder().with_resource(resource);
-    Ok(match settings.export {
+fn resource(settings: &Settings) -> Resource {
+    let told = settings.attributes.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+    Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attributes(told)
+        .with_service_name(settings.service.clone())
+        .build()
+}
+
+fn traces_provider(
+    settings: &Settings,
+    exports: &Exports,
+    resource: Resource,
+) -> Result<SdkTracerProvider, SetupError> {
+    let builder = SdkTracerProvider::builder().with_resource(resource).with_span_limits(settings.limits.span);
+    Ok(match exports.spans(settings)? {
         // The SDK reads the sampler from the environment, unless the code sets one.
-        true => builder.with_span_processor(exporters::spans(settings)?).build(),
+        Some(processor) => builder.with_span_processor(processor).build(),
         // Ids without spans: for error bodies, log lines and `traceresponse`.
-        false => builder.with_sampler(Sampler::AlwaysOff).build(),
+        None => builder.with_sampler(Sampler::AlwaysOff).build(),
     })
 }
 
 fn metrics_provider(
     settings: &Settings,
+    exports: &Exports,
     resource: Resource,
     registry: &Registry,
 ) -> Result<SdkMeterProvider, SetupError> {
@@ -117,8 +154,8 @@ fn metrics_provider(
         .build()
         .map_err(|error| SetupError(error.to_string()))?;
     let builder = SdkMeterProvider::builder().with_resource(resource).with_reader(prometheus);
-    Ok(match settings.export {
-        true => builder.with_periodic_exporter(exporters::metrics(settings)?).build(),
-        false => builder.build(),
+    Ok(match exports.metrics(settings)? {
+        Some(reader) => builder.with_reader(reader).build(),
+        None => builder.build(),
     })
 }

@@ -14,6 +14,7 @@
 pub mod audit;
 pub mod balancer;
 pub mod client;
+pub mod collector;
 pub mod database;
 pub mod events;
 pub mod frames;

@@ -83,11 +83,17 @@ impl Span {
 }
 
 impl Receiver {
+    /// One that is fed by somebody else.
+    pub(super) fn fed(endpoint: String) -> (Self, watch::Sender<Exported>) {
+        let (keeper, exported) = watch::channel(Exported::default());
+        (Self { endpoint, exported }, keeper)
+    }
+
     /// Starts it on a free port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let (keeper, exported) = watch::channel(Exported::default());
+        let (receiver, keeper) = Self::fed(endpoint);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let keeper = keeper.clone();
@@ -97,7 +103,7 @@ impl Receiver {
                 );
             }
         });
-        Self { endpoint, exported }
+        receiver
     }
 
     /// What was exported so far.
@@ -138,16 +144,26 @@ async fn receive(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let known = match path.as_str() {
-        "/v1/traces" => ExportTraceServiceRequest::decode(body).map(|export| keep_spans(&keeper, &export)).is_ok(),
-        "/v1/logs" => ExportLogsServiceRequest::decode(body).map(|export| keep_logs(&keeper, &export)).is_ok(),
-        "/v1/metrics" => ExportMetricsServiceRequest::decode(body).map(|export| keep_metrics(&keeper, &export)).is_ok(),
-        _ => false,
-    };
+    let known = keep(&keeper, &path, body);
     // An empty message is the answer to a request that was taken whole.
     let mut response = Response::new(Full::default());
     *response.status_mut() = if known { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     Ok(response)
+}
+
+/// Keeps what was sent to a path, of HTTP or gRPC; whether it could be read.
+pub(super) fn keep(keeper: &watch::Sender<Exported>, path: &str, body: Bytes) -> bool {
+    let sent =
+        |name: &str| path == format!("/v1/{}", name.to_lowercase()) || path.ends_with(&format!("{name}Service/Export"));
+    if sent("Traces") || sent("Trace") {
+        ExportTraceServiceRequest::decode(body).map(|export| keep_spans(keeper, &export)).is_ok()
+    } else if sent("Logs") {
+        ExportLogsServiceRequest::decode(body).map(|export| keep_logs(keeper, &export)).is_ok()
+    } else if sent("Metrics") {
+        ExportMetricsServiceRequest::decode(body).map(|export| keep_metrics(keeper, &export)).is_ok()
+    } else {
+        false
+    }
 }
 
 fn keep_spans(keeper: &watch::Sender<Exported>, export: &ExportTraceServiceRequest) {
