@@ -5,21 +5,26 @@
 //! events, and the spans of commands and libraries, which tracing-opentelemetry joins to the same traces.
 
 mod exporters;
+pub mod gauges;
 pub mod instruments;
 mod logs;
+mod process;
+mod prometheus;
+mod runtime;
 mod settings;
 mod shown;
 
 use std::time::Duration;
 
+use ::prometheus::Registry;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use prometheus::{Encoder, Registry, TextEncoder};
 
+pub use prometheus::MEDIA as PROMETHEUS;
 pub use settings::{LogFormat, Protocol, Settings};
 pub use shown::shown;
 
@@ -72,17 +77,8 @@ impl Telemetry {
     ///
     /// # Errors
     /// When an instrument cannot be encoded.
-    pub fn prometheus_text(&self) -> Result<Vec<u8>, prometheus::Error> {
-        let mut text = Vec::new();
-        let mut families = self.registry.gather();
-        for family in &mut families {
-            // The exporter ends every counter's name so, also that of one which is called so already.
-            if let Some(name) = family.name().strip_suffix("_total_total").map(|name| format!("{name}_total")) {
-                family.set_name(name);
-            }
-        }
-        TextEncoder::new().encode(&families, &mut text)?;
-        Ok(text)
+    pub fn prometheus_text(&self) -> Result<Vec<u8>, ::prometheus::Error> {
+        prometheus::text(&self.registry)
     }
 
     /// Exports what is left, within a few seconds, whether or not anybody receives it.
@@ -111,12 +107,7 @@ fn metrics_provider(
     resource: Resource,
     registry: &Registry,
 ) -> Result<SdkMeterProvider, SetupError> {
-    let prometheus = opentelemetry_prometheus::exporter()
-        .with_registry(registry.clone())
-        .scope_info_enabled(false)
-        .build()
-        .map_err(|error| SetupError(error.to_string()))?;
-    let builder = SdkMeterProvider::builder().with_resource(resource).with_reader(prometheus);
+    let builder = SdkMeterProvider::builder().with_resource(resource).with_reader(prometheus::reader(registry)?);
     Ok(match settings.export {
         true => builder.with_periodic_exporter(exporters::metrics(settings)?).build(),
         false => builder.build(),
