@@ -16,6 +16,8 @@ pub mod balancer;
 pub mod client;
 pub mod database;
 pub mod events;
+pub mod everything;
+pub mod exposition;
 pub mod frames;
 pub mod hooks;
 pub mod otlp;

@@ -10,6 +10,9 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 
 use super::{counter, seconds, sizes};
 
+/// The attribute that names a statement.
+const SUMMARY: &str = "db.query.summary";
+
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(Instruments::new);
 
 struct Instruments {
@@ -55,13 +58,14 @@ pub(crate) struct Operations {
 #[derive(Clone)]
 struct Bound {
     duration: BoundHistogram<f64>,
-    batch: BoundHistogram<u64>,
+    /// Only of statements: what Redis is told serves whoever tells it.
+    batch: Option<BoundHistogram<u64>>,
 }
 
 impl Operations {
     /// Those of a PostgreSQL; they are named by their statements' summaries.
     pub(crate) fn of_postgres(common: Vec<KeyValue>) -> Self {
-        Self::new("postgresql", "db.query.summary", common)
+        Self::new("postgresql", SUMMARY, common)
     }
 
     /// Those of a Redis; they are named by their commands.
@@ -78,7 +82,7 @@ impl Operations {
     pub(crate) fn done(&self, operation: &'static str, took: Duration, size: usize) {
         let Bound { duration, batch } = self.bound(operation);
         duration.record(took.as_secs_f64());
-        batch.record(size as u64);
+        batch.inspect(|batch| batch.record(size as u64));
     }
 
     /// Records an operation that failed: `error` is PostgreSQL's code, or a word of ours.
@@ -95,7 +99,7 @@ impl Operations {
             let attributes = self.attributes(operation);
             let made = Bound {
                 duration: INSTRUMENTS.duration.bind(&attributes),
-                batch: INSTRUMENTS.batch.bind(&[KeyValue::new(self.naming, operation)]),
+                batch: (self.naming == SUMMARY).then(|| INSTRUMENTS.batch.bind(&[KeyValue::new(SUMMARY, operation)])),
             };
             self.bound.write().unwrap_or_else(PoisonError::into_inner).insert(operation, made.clone());
             made
