@@ -59,7 +59,7 @@ fn usage(meter: &Meter) {
     pair(
         "process.context_switches",
         "{context_switch}",
-        "How often a thread gave its processor up (voluntary), or had it taken away (involuntary): too few of them.",
+        "How often a thread gave its processor up (voluntary), or had it taken away (involuntary).",
         "process.context_switch.type",
         |usage| {
             [("voluntary", usage.voluntary_context_switches()), ("involuntary", usage.involuntary_context_switches())]
