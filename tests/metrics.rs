@@ -256,6 +256,9 @@ async fn what_is_said_of_the_process_is_true() {
         "process_unix_file_descriptor_count",
         fs::read_dir(format!("/proc/{}/fd", service.id())).unwrap().count() as f64,
     );
+    let held =
+        ["jemalloc_allocated_bytes", "jemalloc_active_bytes", "jemalloc_resident_bytes"].map(|name| said[name].sum(""));
+    assert!(held[0] > 0.0 && held.is_sorted() && held[2] < field("VmSize:") * 1024.0, "{held:?}");
     assert!(said["process_cpu_time_seconds_total"].sum("cpu_mode=\"user\"") > 0.0);
     let workers = said["tokio_runtime_workers"].sum("");
     assert!(workers >= 1.0 && said["tokio_runtime_worker_busy_time_seconds_total"].series.len() as f64 == workers);

@@ -8,7 +8,7 @@ use actors::supervision::Snapshot;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use opentelemetry::{KeyValue, global};
 
-use super::{process, runtime};
+use super::{allocator, process, runtime};
 use crate::app::App;
 
 /// A number of an actor, if it has a mailbox.
@@ -28,6 +28,7 @@ pub fn observe(app: &Arc<App>) {
     limits(&meter, &app);
     runtime::observe(&meter);
     process::observe(&meter);
+    allocator::observe(&meter);
 }
 
 fn mailboxes(meter: &Meter, app: &Weak<App>) {

@@ -4,6 +4,7 @@
 //! bodies and log lines. Spans are made with the OpenTelemetry API by the actors' kit; `tracing` carries the
 //! events, and the spans of commands and libraries, which tracing-opentelemetry joins to the same traces.
 
+mod allocator;
 mod exporters;
 pub mod gauges;
 pub mod instruments;
