@@ -2,6 +2,9 @@
 
 # Builder and final image share one Debian release, so that the binary finds the C library it was linked with.
 FROM rust:1.95-slim-bookworm AS build
+# The allocator is C, and built by make.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY actors actors

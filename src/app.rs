@@ -106,7 +106,7 @@ pub async fn serve(
     let (system, mut tree) = System::start(&config.system(role != Role::Api)).await?;
     let bodies = Memory::new(config.limits.front.bodies);
     let app = Arc::new(App { config, system, ready: AtomicBool::new(true), telemetry, bodies });
-    crate::telemetry::instruments::observe(&app);
+    crate::telemetry::gauges::observe(&app);
     let (stop_public, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
     let grace = app.config.limits.shutdown_grace;
     let start = |listener: Listener, router: Router, stop: &watch::Sender<bool>, grace| {

@@ -35,6 +35,11 @@ impl Memory {
         Self { left: Arc::new(Semaphore::new(bytes)), bytes }
     }
 
+    /// The bytes that there are.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The bytes that are taken.
     pub fn taken(&self) -> usize {
         self.bytes.saturating_sub(self.left.available_permits())

@@ -63,11 +63,9 @@ pub async fn answer(
     let handled = dispatch(Arc::clone(&app), head, body, found, from, Arc::clone(&noted));
     let handled = AssertUnwindSafe(handled).catch_unwind();
     let answered = handled.with_context(trace.context().clone()).await;
-    let mut response = match answered {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => response::error(error, &trace_id),
-        Err(_) => response::error(ApiError::internal(), &trace_id),
-    };
+    let answered = answered.unwrap_or_else(|_| Err(ApiError::internal()));
+    let code = answered.as_ref().err().map(|error| error.code);
+    let mut response = answered.unwrap_or_else(|error| response::error(error, &trace_id));
     drop(active);
     response = http::finish(response, asked, &app.config).await;
     decorate(&mut response, &id, &trace);
@@ -78,8 +76,15 @@ pub async fn answer(
         // A stop has begun: the client goes elsewhere with its next request, before this connection is closed.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let completed =
-        Completed { method: known_method(&method), route, status: response.status(), took: started.elapsed() };
+    let status = response.status();
+    let completed = Completed {
+        method: known_method(&method),
+        route,
+        version: protocol_version(version),
+        status,
+        error: status.is_server_error().then_some(code.unwrap_or("unhealthy")),
+        took: started.elapsed(),
+    };
     if let Some(span) = span {
         finish(span, &completed, &tally, &id);
     }
@@ -174,8 +179,8 @@ fn finish(span: Span, completed: &Completed, tally: &Tally, id: &HeaderValue) {
     if most > N_PLUS_ONE {
         span.trace().set(|| [KeyValue::new("db.potential_n_plus_one", true)]);
     }
-    if completed.status.is_server_error() {
-        span.fail(completed.status.as_str().to_owned(), || "the request failed".to_owned());
+    if let Some(error) = completed.error {
+        span.fail(error, || "the request failed".to_owned());
     }
     let _current = span.trace().context().clone().attach();
     tracing::info!(

@@ -224,8 +224,9 @@ async fn metrics_hold_what_is_promised_and_nothing_about_people() {
     assert_eq!(value("auth_login_attempts_total"), 2.0);
     assert_eq!(value("jobs_discarded_total"), 1.0);
     assert_eq!(value("actor_restarts_total"), 1.0);
-    for private in [slug.as_str(), "example.com", "ann", "Metered"] {
+    for private in [slug.as_str(), "example.com", "Metered"] {
         assert!(!metrics.contains(private), "{private} is in the metrics");
     }
+    assert!(metrics.split(|c: char| !c.is_alphanumeric()).all(|word| word != "ann"), "ann is in the metrics");
     assert!(metrics.contains("/api/articles/{slug}"), "routes are patterns, not paths");
 }

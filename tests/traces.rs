@@ -144,7 +144,7 @@ async fn failures_are_seen_in_the_trace_and_refusals_are_none() {
     failed.refused(500, "internal_error");
     let spans = receiver.trace(&failed.trace_id(), &["POST /api/articles"]).await;
     let request = named(&spans, "POST /api/articles");
-    assert_eq!((request.status, request.attribute("error.type")), (2, "500"));
+    assert_eq!((request.status, request.attribute("error.type")), (2, "internal_error"));
     let statement = named(&spans, "articles/create");
     assert_eq!((statement.status, statement.attribute("error.type")), (2, "23514"), "a code, no text");
     let unknown = service.client().get("/nothing/of/this/name").await;

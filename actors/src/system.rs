@@ -21,6 +21,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::articles::Articles;
@@ -33,6 +34,7 @@ use crate::kit::nudge::{Injected, Nudge};
 use crate::kit::postgres::{self, Postgres};
 use crate::kit::readers::Keeper;
 use crate::kit::redis::{self, Redis};
+use crate::kit::writers::Standing;
 use crate::notifications::{self, Notifications};
 use crate::supervision::events::Events;
 use crate::supervision::intensity::Intensity;
@@ -99,6 +101,10 @@ pub struct System {
     pub ledger: Ledger,
     pulse: Pulse,
     postgres: Postgres,
+    /// With the connections that jobs have for what must not wait.
+    set_apart: Option<Postgres>,
+    /// The hands of this process that have no job, and how many there are in all.
+    job_hands: Option<(Arc<Semaphore>, usize)>,
     observer: Observer,
     node: Arc<Node>,
 }
@@ -160,12 +166,16 @@ impl System {
         if !throttle_actors.is_empty() {
             children.push(domain("throttle", Strategy::OneForOne, throttle_actors));
         }
+        let (mut set_apart, mut job_hands) = (None, None);
         let job_actors = match &settings.jobs {
             Some(jobs) => {
                 let webhooks = Webhooks::effects(&settings.webhooks, &postgres);
                 let effects = Notifications::effects().into_iter().chain(webhooks).chain(more_effects).collect();
-                let vital = postgres.apart(&settings.postgres, jobs::VITAL)?;
-                jobs::workers(jobs.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects)?
+                let vital = postgres.apart("vital", &settings.postgres, jobs::VITAL)?;
+                set_apart = Some(vital.clone());
+                let (children, free) = jobs::workers(jobs.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects)?;
+                job_hands = Some((free, jobs.workers));
+                children
             }
             None => Vec::new(),
         };
@@ -188,6 +198,8 @@ impl System {
             ledger,
             pulse,
             postgres,
+            set_apart,
+            job_hands,
             observer,
             node,
         };
@@ -214,10 +226,17 @@ impl System {
         self.pulse.stuck()
     }
 
-    /// Reading connections that are open, writing ones in use, writing ones open.
-    pub fn connections(&self) -> (usize, usize, usize) {
-        let (in_use, open) = self.postgres.writers_in_use();
-        (self.postgres.readers().connected() + self.postgres.scanners().connected(), in_use, open)
+    /// How each pool of connections to PostgreSQL stands.
+    pub fn connections(&self) -> Vec<Standing> {
+        let (readers, scanners) = (self.postgres.readers().standing(), self.postgres.scanners().standing());
+        let writers = [Some(&self.postgres), self.set_apart.as_ref()].into_iter().flatten().map(Postgres::writers);
+        [readers, scanners].into_iter().chain(writers).collect()
+    }
+
+    /// Jobs that this process works on, and how many it may; `None` in a process that executes none.
+    pub fn job_hands(&self) -> Option<(usize, usize)> {
+        let (free, all) = self.job_hands.as_ref()?;
+        Some((all.saturating_sub(free.available_permits()), *all))
     }
 
     /// Restarts that will never be in the ledger.

@@ -24,8 +24,8 @@ use crate::app::App;
 use crate::config::Front;
 use crate::observe;
 use crate::proxies::ClientAddress;
-use crate::router::Router;
-use crate::telemetry::instruments;
+use crate::router::{Audience, Router};
+use crate::telemetry::instruments::{self, Door};
 
 /// How long a connection that has asked for nothing yet is waited for when we stop.
 const FIRST_REQUEST_AT_STOP: Duration = Duration::from_millis(250);
@@ -86,7 +86,10 @@ impl Connection {
     /// Serves it until its end, whoever ends it.
     pub(super) async fn serve(self, room: Arc<Room>) {
         let Self { stream, peer, activity, seat: _seat } = self;
-        let _open = instruments::open_connection();
+        let _open = instruments::open_connection(match room.router.audience {
+            Audience::Everyone => Door::Api,
+            Audience::Operators => Door::Admin,
+        });
         let service = service_fn(|request| answer(Arc::clone(&room), peer, Arc::clone(&activity), request));
         let io = TokioIo::new(Progress::new(stream, Arc::clone(&activity)));
         let mut served = pin!(room.http.serve_connection(io, service));

@@ -4,9 +4,14 @@
 //! bodies and log lines. Spans are made with the OpenTelemetry API by the actors' kit; `tracing` carries the
 //! events, and the spans of commands and libraries, which tracing-opentelemetry joins to the same traces.
 
+mod allocator;
 mod export;
+pub mod gauges;
 pub mod instruments;
 mod logs;
+mod process;
+mod prometheus;
+mod runtime;
 mod settings;
 mod shown;
 
@@ -14,6 +19,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ::prometheus::Registry;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::Resource;
@@ -21,9 +27,9 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use prometheus::{Encoder, Registry, TextEncoder};
 
 use self::export::Exports;
+pub use self::prometheus::MEDIA as PROMETHEUS;
 pub use self::settings::{AttributeLimits, Destination, LogFormat, Protocol, Settings, Signal};
 pub use shown::shown;
 
@@ -74,17 +80,8 @@ impl Telemetry {
     ///
     /// # Errors
     /// When an instrument cannot be encoded.
-    pub fn prometheus_text(&self) -> Result<Vec<u8>, prometheus::Error> {
-        let mut text = Vec::new();
-        let mut families = self.registry.gather();
-        for family in &mut families {
-            // The exporter ends every counter's name so, also that of one which is called so already.
-            if let Some(name) = family.name().strip_suffix("_total_total").map(|name| format!("{name}_total")) {
-                family.set_name(name);
-            }
-        }
-        TextEncoder::new().encode(&families, &mut text)?;
-        Ok(text)
+    pub fn prometheus_text(&self) -> Result<Vec<u8>, ::prometheus::Error> {
+        prometheus::text(&self.registry)
     }
 
     /// Exports what is left, within a few seconds, whether or not anybody receives it.
@@ -123,6 +120,7 @@ fn resource(settings: &Settings) -> Resource {
     Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attribute(KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()))
         .with_attributes(told)
         .with_service_name(settings.service.clone())
         .build()
@@ -148,12 +146,7 @@ fn metrics_provider(
     resource: Resource,
     registry: &Registry,
 ) -> Result<SdkMeterProvider, SetupError> {
-    let prometheus = opentelemetry_prometheus::exporter()
-        .with_registry(registry.clone())
-        .scope_info_enabled(false)
-        .build()
-        .map_err(|error| SetupError(error.to_string()))?;
-    let builder = SdkMeterProvider::builder().with_resource(resource).with_reader(prometheus);
+    let builder = SdkMeterProvider::builder().with_resource(resource).with_reader(prometheus::reader(registry)?);
     Ok(match exports.metrics(settings)? {
         Some(reader) => builder.with_reader(reader).build(),
         None => builder.build(),

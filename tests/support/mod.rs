@@ -17,6 +17,8 @@ pub mod client;
 pub mod collector;
 pub mod database;
 pub mod events;
+pub mod everything;
+pub mod exposition;
 pub mod frames;
 pub mod hooks;
 pub mod otlp;

@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message;
 use tokio::net::TcpListener;
@@ -63,6 +64,8 @@ pub struct Exported {
     pub logs: Vec<Record>,
     /// The names of metrics.
     pub metrics: Vec<String>,
+    /// Every metric by its name, as it was last exported.
+    pub measured: BTreeMap<String, Metric>,
     /// Everything at once, names and values, for those who look for what must not be there.
     pub text: String,
 }
@@ -206,7 +209,10 @@ fn keep_metrics(keeper: &watch::Sender<Exported>, export: &ExportMetricsServiceR
     keeper.send_modify(|seen| {
         seen.text.push_str(&format!("{export:?}"));
         let scopes = export.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
-        seen.metrics.extend(scopes.flat_map(|scope| &scope.metrics).map(|metric| metric.name.clone()));
+        for metric in scopes.flat_map(|scope| &scope.metrics) {
+            seen.metrics.push(metric.name.clone());
+            seen.measured.insert(metric.name.clone(), metric.clone());
+        }
     });
 }
 

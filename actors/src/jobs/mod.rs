@@ -32,7 +32,7 @@ mod stream;
 mod view;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -46,6 +46,7 @@ pub use store::{Counts, live_workers, live_workers_in};
 pub use view::{Attempt, JobView, Standing, why};
 
 use crate::kit::listen::Listener;
+use crate::kit::metrics::{self, OfKind};
 use crate::kit::postgres::{Postgres, Transaction};
 use crate::kit::redis::Redis;
 use crate::kit::retry::Backoff;
@@ -159,8 +160,19 @@ pub(crate) struct Shared {
     pub(crate) longest: Duration,
     /// The jobs that this process has in hand.
     pub(crate) held: held::Held,
+    /// The kinds' instruments.
+    measured: HashMap<&'static str, OfKind>,
+    /// Those of jobs that nobody here knows.
+    measured_otherwise: LazyLock<OfKind>,
     /// Wakes the relay. A lost wake-up costs only time.
     pub(crate) wake: Notify,
+}
+
+impl Shared {
+    /// The instruments of the job's kind.
+    pub(crate) fn measured(&self, job: &Job) -> &OfKind {
+        self.measured.get(job.kind.as_str()).unwrap_or_else(|| &self.measured_otherwise)
+    }
 }
 
 /// The kinds that this process knows, each with its newest version.
@@ -247,7 +259,7 @@ impl Jobs {
     }
 }
 
-/// The actors that move and execute jobs, in the order of their start.
+/// The actors that move and execute jobs, in the order of their start; and the hands that have no job.
 ///
 /// # Errors
 /// When the Redis URL is not one; the message does not repeat it.
@@ -258,12 +270,14 @@ pub fn workers(
     redis: Redis,
     boot: Uuid,
     effects: Vec<Arc<dyn Effect>>,
-) -> Result<Vec<ChildSpec>, Fault> {
+) -> Result<(Vec<ChildSpec>, Arc<Semaphore>), Fault> {
     let hands = settings.workers;
+    let free = Arc::new(Semaphore::new(hands));
     let known = Known::of(&effects);
     let longest = effects.iter().filter_map(|effect| effect.within()).chain([settings.attempt_within]).max();
     let longest = longest.unwrap_or(settings.attempt_within);
-    let effects = effects.into_iter().map(|effect| (effect.kind(), effect)).collect();
+    let effects: HashMap<_, _> = effects.into_iter().map(|effect| (effect.kind(), effect)).collect();
+    let measured = effects.keys().map(|kind| (*kind, metrics::jobs().of_kind(kind))).collect();
     let shared = Arc::new(Shared {
         settings,
         boot,
@@ -274,16 +288,17 @@ pub fn workers(
         known,
         longest,
         held: held::Held::default(),
+        measured,
+        measured_otherwise: LazyLock::new(|| metrics::jobs().of_kind("other")),
         wake: Notify::new(),
     });
     // The consumer takes only as many jobs as there are hands free, so that the pool's mailbox never fills.
     let pool = Endpoint::new("jobs/pool", "root/jobs/pool", hands * 2);
-    let consumer =
-        consumer::Consumer { shared: Arc::clone(&shared), pool: pool.clone(), hands: Arc::new(Semaphore::new(hands)) };
+    let consumer = consumer::Consumer { shared: Arc::clone(&shared), pool: pool.clone(), hands: Arc::clone(&free) };
     let listener = Listener { postgres: postgres.clone(), hear: Arc::clone(&shared) };
     // An attempt is ended at its own limit; one that is not, for that long again, is stuck.
     let patience = Patience { hold: Some(longest * 2), kill: true };
-    Ok(vec![
+    let children = vec![
         child::pool(&pool, Arc::new(pool::Executor(Arc::clone(&shared))), hands).with_patience(patience),
         child::routine("consumer", Arc::new(consumer)),
         child::routine("relay", Arc::new(relay::Relay(Arc::clone(&shared)))),
@@ -291,5 +306,6 @@ pub fn workers(
         child::routine("scheduler", Arc::new(scheduler::Scheduler(Arc::clone(&shared)))),
         child::routine("rescuer", Arc::new(rescuer::Rescuer(Arc::clone(&shared)))),
         child::routine("reconciler", Arc::new(reconciler::Reconciler::new(shared))),
-    ])
+    ];
+    Ok((children, free))
 }

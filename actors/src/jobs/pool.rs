@@ -20,7 +20,7 @@ use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::retry::{Backoff, Next, after_failure};
 use crate::kit::trace::Span;
-use crate::kit::{Command, Failure, Scope, Trace, metrics};
+use crate::kit::{Command, Failure, Scope, Trace};
 use crate::messages;
 
 /// Run attempts of one kind. Those that can take effect together.
@@ -70,12 +70,12 @@ impl Executor {
         // The message came in the trace of the first; the others go on in their own.
         let own = jobs.iter().skip(1).map(|job| Trace::from_traceparent(job.traceparent.as_deref()));
         let spans: Vec<Span> = std::iter::once(scope.trace.clone()).chain(own).zip(&jobs).map(consumer_span).collect();
-        jobs.iter().for_each(|job| metrics::jobs().queue_latency.record(job.waited.max(0.0) * 1e3, &kind(job)));
+        jobs.iter().for_each(|job| self.0.measured(job).waited(job.waited, job.priority));
         let started = Instant::now();
         if self.together(&jobs, &spans, scope.deadline).await {
-            let took = started.elapsed().as_secs_f64() * 1e3;
-            jobs.iter().for_each(|job| metrics::jobs().duration.record(took, &kind(job)));
-            jobs.iter().for_each(|job| metrics::jobs().completed.add(1, &kind(job)));
+            let took = started.elapsed();
+            jobs.iter().for_each(|job| self.0.measured(job).ran(took));
+            self.count(&jobs);
             self.acknowledge(&places, scope.trace.clone()).await;
             return Ok(());
         }
@@ -90,7 +90,7 @@ impl Executor {
 
     async fn run_alone(&self, job: &Job, span: &Span, deadline: Instant) -> Answer<RunJobs> {
         let scope = Scope::new(span.trace().clone(), deadline);
-        let kind = kind(job);
+        let measured = self.0.measured(job);
         let started = Instant::now();
         let attempt = self.attempt(job, &scope).with_context(span.trace().context().clone());
         let result = tokio::select! {
@@ -98,9 +98,9 @@ impl Executor {
             // The attempt is dropped where it stands, which undoes what it did.
             () = self.0.held.called_off(job) => Ok(Done::CalledOff),
         };
-        metrics::jobs().duration.record(started.elapsed().as_secs_f64() * 1e3, &kind);
+        measured.ran(started.elapsed());
         match result {
-            Ok(Done::Completed) => metrics::jobs().completed.add(1, &kind),
+            Ok(Done::Completed) => self.count(std::slice::from_ref(job)),
             Ok(Done::CalledOff) => {
                 let off = store::call_off(&self.0.postgres, &scope, job, self.0.boot).await?;
                 tracing::info!(job.id, job.attempt, off, "a running job was called off");
@@ -108,7 +108,7 @@ impl Executor {
             Ok(Done::Fenced) => tracing::warn!(job.id, job.attempt, "an attempt was fenced off; it changed nothing"),
             Err(error) => {
                 span.fail("job_failed", || "the attempt failed".to_owned());
-                self.failed(job, &error, &scope, &kind).await?;
+                self.failed(job, &error, &scope).await?;
             }
         }
         Ok(())
@@ -189,9 +189,8 @@ impl Executor {
         job: &Job,
         error: &JobError,
         scope: &Scope,
-        kind: &[KeyValue],
     ) -> Result<(), Failure<std::convert::Infallible>> {
-        metrics::jobs().failed.add(1, kind);
+        self.0.measured(job).failed.add(1);
         let backoff = self.effect(job).and_then(|effect| effect.backoff()).unwrap_or(self.0.settings.backoff);
         let again = match error {
             JobError::Final(_) => None,
@@ -210,7 +209,7 @@ impl Executor {
                 }
             }
             Failed::Discarded => {
-                metrics::jobs().discarded.add(1, kind);
+                self.0.measured(job).discarded.add(1);
                 tracing::error!(job.id, job.attempt, %error, "the last attempt failed: a dead letter");
             }
             Failed::Cancelled => tracing::info!(job.id, job.attempt, "a failed job was called off"),
@@ -221,6 +220,15 @@ impl Executor {
         Ok(())
     }
 
+    /// Counts jobs of one kind that took effect in one transaction.
+    fn count(&self, jobs: &[Job]) {
+        if let Some(first) = jobs.first() {
+            let measured = self.0.measured(first);
+            measured.completed.add(jobs.len() as u64);
+            measured.batch.record(jobs.len() as u64);
+        }
+    }
+
     async fn acknowledge(&self, places: &[Place], trace: Trace) {
         let keys = Keys::new(&self.0.settings.prefix);
         // The jobs are finished in the database; an entry that comes again will be done away with.
@@ -228,10 +236,6 @@ impl Executor {
             tracing::debug!(%fault, "an entry could not be acknowledged");
         }
     }
-}
-
-fn kind(job: &Job) -> [KeyValue; 1] {
-    [KeyValue::new("kind", job.kind.clone())]
 }
 
 /// An attempt's span, in the trace of what caused the job.

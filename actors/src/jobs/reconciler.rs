@@ -69,7 +69,7 @@ impl Reconciler {
         let before = self.known_mark(None);
         if before.as_ref() != Some(&mark) {
             // Remembered only when it is done: what fails in between is tried again.
-            self.resend(Duration::ZERO, "Redis lost everything, or is new to us").await?;
+            self.resend(Duration::ZERO, "all_lost", "Redis lost everything, or is new to us").await?;
             self.known_mark(Some(mark));
             return Ok(());
         }
@@ -79,12 +79,12 @@ impl Reconciler {
         if missing > 0 {
             // Which ones is not known: what is sent in vain is soon done with, and then the others are the oldest.
             let resent = store::resend(&self.shared.postgres, &scope(), SETTLED, missing.min(BATCH)).await?;
-            self.tell(resent, "some were lost on their way");
+            self.tell(resent, "some_lost", "some were lost on their way");
         }
-        self.resend(self.shared.settings.resend_after, "jobs have waited for very long").await
+        self.resend(self.shared.settings.resend_after, "waited_long", "jobs have waited for very long").await
     }
 
-    async fn resend(&self, after: Duration, why: &'static str) -> Result<(), Fault> {
+    async fn resend(&self, after: Duration, reason: &'static str, why: &'static str) -> Result<(), Fault> {
         let mut resent = 0;
         for _ in 0..STATEMENTS {
             let count = store::resend(&self.shared.postgres, &scope(), after, BATCH).await?;
@@ -93,12 +93,13 @@ impl Reconciler {
                 break;
             }
         }
-        self.tell(resent, why);
+        self.tell(resent, reason, why);
         Ok(())
     }
 
-    fn tell(&self, resent: usize, why: &'static str) {
+    fn tell(&self, resent: usize, reason: &'static str, why: &'static str) {
         if resent > 0 {
+            metrics::jobs().resent.add(resent as u64, &[KeyValue::new("reason", reason)]);
             tracing::warn!(resent, why, "jobs are sent again");
             self.shared.wake.notify_one();
         }

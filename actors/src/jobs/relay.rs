@@ -75,11 +75,12 @@ impl Relay {
         let spans: Vec<Span> = unsent.iter().map(producer_span).collect();
         let ids: Vec<i64> = unsent.iter().map(|job| job.sent.job).collect();
         let trace = spans.first().map(|span| span.trace().clone()).unwrap_or_default();
+        let kinds: Vec<_> = unsent.iter().map(|job| (job.kind.clone(), job.sent.priority)).collect();
         let sent: Vec<_> = unsent.into_iter().map(|job| job.sent).collect();
         keys.add(&self.0.redis, &trace, &sent).await?;
         store::mark_sent(&tx, &scope, &ids).await?;
         tx.commit().await?;
-        metrics::jobs().enqueued.add(ids.len() as u64, &[]);
+        kinds.iter().for_each(|(kind, priority)| metrics::jobs().enqueued(kind, *priority));
         Ok(i64::try_from(ids.len()).unwrap_or(BATCH))
     }
 }

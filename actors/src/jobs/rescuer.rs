@@ -5,11 +5,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use opentelemetry::KeyValue;
+
 use super::store::{self, Rescue, Rescued};
 use super::stream::Keys;
 use super::{Settings, Shared};
 use crate::kit::routine::{Routine, Stopping};
-use crate::kit::{Fault, Scope, Trace};
+use crate::kit::{Fault, Scope, Trace, metrics};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -63,6 +65,7 @@ impl Rescuer {
         // The dead may have taken entries from the stream and not yet claimed their jobs: nobody knows which.
         let resent = if dead > 0 { store::resend(postgres, scope, dead_after, BATCH).await? } else { 0 };
         if dead > 0 || taken > 0 {
+            metrics::jobs().resent.add(resent as u64, &[KeyValue::new("reason", "process_died")]);
             tracing::warn!(dead, taken, resent, "jobs were taken back");
             self.0.wake.notify_one();
         }

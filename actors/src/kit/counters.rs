@@ -26,6 +26,8 @@ const CONVICTIONS: usize = 1024;
 #[derive(Debug)]
 pub struct Counters {
     capacity: usize,
+    /// Messages that may be worked on at once; 0 while nobody said.
+    hands_for: AtomicU64,
     room: Semaphore,
     next: AtomicU64,
     /// Counts the incarnations.
@@ -97,6 +99,7 @@ impl Counters {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
+            hands_for: AtomicU64::new(0),
             room: Semaphore::new(capacity),
             next: AtomicU64::new(0),
             generation: AtomicU64::new(0),
@@ -111,6 +114,21 @@ impl Counters {
     /// Messages that wait.
     pub fn depth(&self) -> usize {
         self.capacity.saturating_sub(self.room.available_permits())
+    }
+
+    /// Messages that may wait.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Messages that may be worked on at once.
+    pub fn hands_for(&self) -> u64 {
+        self.hands_for.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many messages may be worked on at once.
+    pub(crate) fn set_hands_for(&self, messages: usize) {
+        self.hands_for.store(messages as u64, Ordering::Relaxed);
     }
 
     /// A place in the mailbox, unless it is full.

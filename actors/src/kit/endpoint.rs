@@ -136,7 +136,7 @@ impl<M: Message> Endpoint<M> {
             // It was let in once: nobody who came later is let in before it.
             _ => match tokio::time::timeout_at(caller.deadline.into(), self.0.counters.next_place()).await {
                 Ok(place) => place,
-                Err(_) => return Tried::Answered(Err(Failure::TooLate(Arc::clone(&self.0.path)))),
+                Err(_) => return self.too_late(),
             },
         };
         let Some(place) = place else {
@@ -164,8 +164,13 @@ impl<M: Message> Endpoint<M> {
             Ok(Ok(Err(Panicked))) => Tried::Guilty,
             Ok(Err(_)) if self.0.counters.is_convicted(number) => Tried::Guilty,
             Ok(Err(_)) => Tried::Died,
-            Err(_) => Tried::Answered(Err(Failure::TooLate(Arc::clone(&self.0.path)))),
+            Err(_) => self.too_late(),
         }
+    }
+
+    fn too_late<C: Command>(&self) -> Tried<C> {
+        self.0.instruments.late();
+        Tried::Answered(Err(Failure::TooLate(Arc::clone(&self.0.path))))
     }
 
     /// Hands the envelope to the living incarnation, however many have to be waited for.

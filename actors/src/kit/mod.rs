@@ -24,6 +24,7 @@ pub mod routine;
 pub mod sql;
 mod sqlstate;
 pub mod trace;
+pub mod writers;
 
 pub use command::{Ask, Command};
 pub use endpoint::{Caller, Endpoint};

@@ -10,18 +10,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind};
+use tokio_postgres::Row;
+use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{NoTls, Row};
 
 use super::error::{Dependency, Fault};
-use super::metrics;
+use super::metrics::Operations;
 use super::readers::Readers;
 use super::sql::Statement;
 use super::sqlstate::{Meaning, meaning};
 use super::trace::{Scope, Span};
+use super::writers::{Lent, Standing, Writers};
 
 /// Parameters of a statement, in their order.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -86,7 +87,8 @@ impl Settings {
 pub struct Postgres {
     readers: Arc<Readers>,
     scanners: Arc<Readers>,
-    writers: Pool,
+    writers: Writers,
+    measured: Arc<Operations>,
 }
 
 impl Postgres {
@@ -96,18 +98,22 @@ impl Postgres {
     /// # Errors
     /// When the pool's settings contradict one another.
     pub fn new(settings: &Settings) -> Result<Self, Fault> {
-        let readers = Arc::new(Readers::new(&settings.by_key()));
-        let scanners = Arc::new(Readers::new(settings));
-        Ok(Self { readers, scanners, writers: writers(settings, settings.writers)? })
+        let readers = |name, settings: &Settings| Arc::new(Readers::new(name, settings));
+        Ok(Self {
+            readers: readers("readers", &settings.by_key()),
+            scanners: readers("scanners", settings),
+            writers: Writers::new("writers", settings, settings.writers)?,
+            measured: Arc::new(Operations::of_postgres(whereabouts(&settings.config))),
+        })
     }
 
-    /// The same with `count` writing connections that nobody else uses: for what must not wait behind requests and
-    /// jobs, lest this process be taken for dead.
+    /// The same with `count` writing connections that nobody else uses, under a name of their own: for what must not
+    /// wait behind requests and jobs, lest this process be taken for dead.
     ///
     /// # Errors
     /// When the pool's settings contradict one another.
-    pub fn apart(&self, settings: &Settings, count: usize) -> Result<Self, Fault> {
-        Ok(Self { writers: writers(settings, count)?, ..self.clone() })
+    pub fn apart(&self, name: &'static str, settings: &Settings, count: usize) -> Result<Self, Fault> {
+        Ok(Self { writers: Writers::new(name, settings, count)?, ..self.clone() })
     }
 
     /// The shared reading connections.
@@ -120,10 +126,9 @@ impl Postgres {
         &self.scanners
     }
 
-    /// Connections for writes: in use, and open.
-    pub fn writers_in_use(&self) -> (usize, usize) {
-        let status = self.writers.status();
-        (status.size.saturating_sub(status.available), status.size)
+    /// How the writing connections stand.
+    pub fn writers(&self) -> Standing {
+        self.writers.standing()
     }
 
     /// Runs a statement that changes nothing. It is run once more when its connection went away.
@@ -136,7 +141,7 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        read(&self.readers, scope, statement, params).await
+        self.read_on(&self.readers, scope, statement, params).await
     }
 
     /// The same for a statement that may take long, on connections where it holds up only its like.
@@ -149,7 +154,7 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        read(&self.scanners, scope, statement, params).await
+        self.read_on(&self.scanners, scope, statement, params).await
     }
 
     /// Runs a statement that changes something, in a transaction of its own. It is run once more when
@@ -163,12 +168,30 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let run = Run::begin(scope, statement);
+        let run = Run::begin(&self.measured, scope, statement);
         let mut result = self.write_once(scope, statement, params).await;
         if result.as_ref().is_err_and(Fault::is_about_timing) {
             result = self.write_once(scope, statement, params).await;
         }
         run.end(result)
+    }
+
+    /// Reads on shared connections, once more when the connection went away: a read changes nothing.
+    async fn read_on(
+        &self,
+        readers: &Readers,
+        scope: &Scope,
+        statement: &'static Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        let run = Run::begin(&self.measured, scope, statement);
+        let result = within(scope.deadline, async {
+            match readers.query(statement, params).await {
+                Err(Fault::Unavailable { .. }) => readers.query(statement, params).await,
+                result => result,
+            }
+        });
+        run.end(result.await.unwrap_or_else(|| Err(late())))
     }
 
     async fn write_once(
@@ -177,7 +200,7 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let client = self.writers.get().await?;
+        let client = self.writers.lend().await?;
         let result = within(scope.deadline, async {
             let prepared = client.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
             client.query(&prepared, params).await.map_err(|e| classify(statement, e))
@@ -186,7 +209,7 @@ impl Postgres {
             Some(result) => result,
             None => {
                 // The statement may be running still: nobody else shall wait behind it.
-                drop(deadpool_postgres::Object::take(client));
+                client.discard();
                 Err(late())
             }
         }
@@ -197,7 +220,7 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL cannot be reached, or all connections are in use for too long.
     pub async fn connection(&self) -> Result<Connection, Fault> {
-        Ok(Connection(self.writers.get().await?))
+        Ok(Connection { lent: self.writers.lend().await?, measured: Arc::clone(&self.measured) })
     }
 
     /// Closes what is idle and refuses new writes.
@@ -206,21 +229,11 @@ impl Postgres {
     }
 }
 
-fn writers(settings: &Settings, count: usize) -> Result<Pool, Fault> {
-    let manager =
-        Manager::from_config(settings.config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    Pool::builder(manager)
-        .max_size(count)
-        .wait_timeout(Some(settings.connect_within))
-        .create_timeout(Some(settings.connect_within))
-        .recycle_timeout(Some(settings.connect_within))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(Fault::internal)
-}
-
 /// A connection that is one's own until it is dropped.
-pub struct Connection(deadpool_postgres::Object);
+pub struct Connection {
+    lent: Lent,
+    measured: Arc<Operations>,
+}
 
 impl Connection {
     /// Begins a transaction.
@@ -228,12 +241,17 @@ impl Connection {
     /// # Errors
     /// When the connection went away.
     pub async fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
-        self.0.transaction().await.map(Transaction).map_err(|error| lost(&error))
+        let measured = Arc::clone(&self.measured);
+        let inner = self.lent.transaction().await.map_err(|error| lost(&error))?;
+        Ok(Transaction { inner, measured })
     }
 }
 
 /// Several statements that take effect together. Dropping it without a commit rolls back.
-pub struct Transaction<'a>(deadpool_postgres::Transaction<'a>);
+pub struct Transaction<'a> {
+    inner: deadpool_postgres::Transaction<'a>,
+    measured: Arc<Operations>,
+}
 
 impl Transaction<'_> {
     /// Runs a statement within the transaction.
@@ -246,10 +264,10 @@ impl Transaction<'_> {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let run = Run::begin(scope, statement);
+        let run = Run::begin(&self.measured, scope, statement);
         let result = within(scope.deadline, async {
-            let prepared = self.0.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
-            self.0.query(&prepared, params).await.map_err(|e| classify(statement, e))
+            let prepared = self.inner.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
+            self.inner.query(&prepared, params).await.map_err(|e| classify(statement, e))
         });
         run.end(result.await.unwrap_or_else(|| Err(late())))
     }
@@ -259,25 +277,8 @@ impl Transaction<'_> {
     /// # Errors
     /// When the connection went away: the outcome is unknown.
     pub async fn commit(self) -> Result<(), Fault> {
-        self.0.commit().await.map_err(|error| lost(&error))
+        self.inner.commit().await.map_err(|error| lost(&error))
     }
-}
-
-/// Reads on shared connections, once more when the connection went away: a read changes nothing.
-async fn read(
-    readers: &Readers,
-    scope: &Scope,
-    statement: &'static Statement,
-    params: Params<'_>,
-) -> Result<Vec<Row>, Fault> {
-    let run = Run::begin(scope, statement);
-    let result = within(scope.deadline, async {
-        match readers.query(statement, params).await {
-            Err(Fault::Unavailable { .. }) => readers.query(statement, params).await,
-            result => result,
-        }
-    });
-    run.end(result.await.unwrap_or_else(|| Err(late())))
 }
 
 /// What `work` comes to, unless the deadline passes first.
@@ -291,6 +292,7 @@ fn late() -> Fault {
 
 /// One run of a statement: its span, its count, its duration.
 struct Run<'a> {
+    measured: &'a Operations,
     scope: &'a Scope,
     statement: &'static Statement,
     span: Span,
@@ -298,7 +300,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(scope: &'a Scope, statement: &'static Statement) -> Self {
+    fn begin(measured: &'a Operations, scope: &'a Scope, statement: &'static Statement) -> Self {
         scope.count(statement.summary);
         let span = scope.client(|| {
             let mut attributes = Vec::with_capacity(5);
@@ -311,11 +313,14 @@ impl<'a> Run<'a> {
             }
             SpanBuilder::from_name(statement.summary).with_kind(SpanKind::Client).with_attributes(attributes)
         });
-        Self { scope, statement, span, started: Instant::now() }
+        Self { measured, scope, statement, span, started: Instant::now() }
     }
 
     fn end<T>(self, result: Result<T, Fault>) -> Result<T, Fault> {
-        metrics::statement(self.statement.summary, self.started.elapsed(), self.scope.size());
+        let took = self.started.elapsed();
+        if result.is_ok() {
+            self.measured.done(self.statement.summary, took, self.scope.size());
+        }
         if let Err(fault) = &result {
             let error_type = match fault {
                 Fault::Statement { source, .. } => {
@@ -323,6 +328,7 @@ impl<'a> Run<'a> {
                 }
                 _ => "unavailable".to_owned(),
             };
+            self.measured.failed(self.statement.summary, took, &error_type);
             // The driver's text can repeat values; the code tells enough.
             self.span.fail(error_type, || "the statement failed".to_owned());
         }
@@ -343,8 +349,17 @@ pub(super) fn lost(error: &dyn std::error::Error) -> Fault {
     Fault::unavailable(Dependency::Postgres, format!("{error}{cause}"))
 }
 
-impl From<PoolError> for Fault {
-    fn from(error: PoolError) -> Self {
-        lost(&error)
+/// Which database it is, and where, as far as the URL says.
+fn whereabouts(config: &tokio_postgres::Config) -> Vec<KeyValue> {
+    let mut known = Vec::new();
+    if let Some(name) = config.get_dbname().or(config.get_user()) {
+        known.push(KeyValue::new("db.namespace", name.to_owned()));
     }
+    match config.get_hosts().first() {
+        Some(Host::Tcp(host)) => known.push(KeyValue::new("server.address", host.clone())),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => known.push(KeyValue::new("server.address", path.display().to_string())),
+        None => {}
+    }
+    known
 }

@@ -7,24 +7,30 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, RecyclingMethod};
 use tokio::sync::watch;
 use tokio_postgres::{NoTls, Row};
 
 use super::error::{Dependency, Fault};
+use super::metrics;
 use super::postgres::{Params, Settings, classify, lost};
 use super::retry::Backoff;
 use super::routine::{Routine, Stopping};
 use super::sql::Statement;
+use super::writers::Standing;
 
 /// Between attempts to connect.
 const RECONNECT: Backoff = Backoff { base: Duration::from_millis(20), cap: Duration::from_millis(500) };
 /// How often a connection that nobody uses is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-type Slot = watch::Sender<Link>;
+struct Slot {
+    link: watch::Sender<Link>,
+    /// Statements that are under way on its connection.
+    under_way: AtomicUsize,
+}
 
 /// What a slot holds.
 enum Link {
@@ -47,16 +53,24 @@ impl Link {
 
 /// The shared reading connections.
 pub struct Readers {
+    name: &'static str,
     slots: Vec<Slot>,
+    /// Who waits for a connection.
+    waiting: AtomicUsize,
+    measured: metrics::Pool,
     next: AtomicUsize,
     connect_within: Duration,
     config: tokio_postgres::Config,
 }
 
 impl Readers {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(name: &'static str, settings: &Settings) -> Self {
+        let slot = |_| Slot { link: watch::Sender::new(Link::Pending), under_way: AtomicUsize::new(0) };
         Self {
-            slots: (0..settings.readers.max(1)).map(|_| watch::Sender::new(Link::Pending)).collect(),
+            name,
+            slots: (0..settings.readers.max(1)).map(slot).collect(),
+            waiting: AtomicUsize::new(0),
+            measured: metrics::Pool::new(name),
             next: AtomicUsize::new(0),
             connect_within: settings.connect_within,
             config: settings.config.clone(),
@@ -73,30 +87,56 @@ impl Readers {
         self.connect_within
     }
 
-    /// How many are connected.
-    pub fn connected(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.borrow().client().is_some()).count()
+    /// How they stand.
+    pub fn standing(&self) -> Standing {
+        let open = || self.slots.iter().filter(|slot| slot.link.borrow().client().is_some());
+        let used = open().filter(|slot| slot.under_way.load(Ordering::Relaxed) > 0).count();
+        Standing {
+            name: self.name,
+            used,
+            idle: open().count().saturating_sub(used),
+            max: self.slots.len(),
+            pending: self.waiting.load(Ordering::Relaxed),
+        }
     }
 
     pub(super) async fn query(&self, statement: &'static Statement, params: Params<'_>) -> Result<Vec<Row>, Fault> {
-        let client = self.client().await?;
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len().max(1);
+        let slot = self.slots.get(turn).ok_or_else(|| Fault::internal("there are no reading connections"))?;
+        let client = self.client(slot).await?;
+        let _under_way = One::more(&slot.under_way);
         let prepared = client.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
         client.query(&prepared, params).await.map_err(|e| classify(statement, e))
     }
 
-    async fn client(&self) -> Result<Arc<ClientWrapper>, Fault> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len().max(1);
-        let slot = self.slots.get(turn).ok_or_else(|| Fault::internal("there are no reading connections"))?;
-        if let Some(client) = slot.borrow().client() {
+    async fn client(&self, slot: &Slot) -> Result<Arc<ClientWrapper>, Fault> {
+        if let Some(client) = slot.link.borrow().client() {
             return Ok(Arc::clone(client));
         }
-        let mut links = slot.subscribe();
+        let _waiting = One::more(&self.waiting);
+        let began = Instant::now();
+        let mut links = slot.link.subscribe();
         let settled = links.wait_for(|link| link.client().is_some() || matches!(link, Link::Away));
-        let client = match tokio::time::timeout(self.connect_within, settled).await {
-            Ok(Ok(link)) => link.client().map(Arc::clone),
-            _ => None,
-        };
+        let settled = tokio::time::timeout(self.connect_within, settled).await;
+        self.measured.waited(began.elapsed(), settled.is_ok());
+        let client = settled.ok().and_then(Result::ok).and_then(|link| link.client().map(Arc::clone));
         client.ok_or_else(|| Fault::unavailable(Dependency::Postgres, "no reading connection"))
+    }
+}
+
+/// One more of what is counted, until it is dropped.
+struct One<'a>(&'a AtomicUsize);
+
+impl<'a> One<'a> {
+    fn more(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for One<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -105,18 +145,18 @@ pub struct Keeper(pub Arc<Readers>);
 
 impl Routine for Keeper {
     async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
-        let keepers = self.0.slots.iter().map(|slot| keep(slot, &self.0.config, self.0.connect_within));
+        let keepers = self.0.slots.iter().map(|slot| keep(&slot.link, &self.0.config, self.0.connect_within));
         // All loops are endless; the first to end would be the end of them all.
         stopping.unless(futures_util::future::join_all(keepers)).await;
         for slot in &self.0.slots {
-            slot.send_replace(Link::Pending);
+            slot.link.send_replace(Link::Pending);
         }
         Ok(())
     }
 }
 
 /// Keeps one slot filled, for ever.
-async fn keep(slot: &Slot, config: &tokio_postgres::Config, connect_within: Duration) {
+async fn keep(slot: &watch::Sender<Link>, config: &tokio_postgres::Config, connect_within: Duration) {
     let manager =
         Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let mut failures = 0;

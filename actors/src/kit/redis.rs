@@ -3,15 +3,16 @@
 //!
 //! Redis only moves work: whatever is in it may vanish at any moment.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, FromRedisValue};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue};
 use tokio::sync::OnceCell;
 
 use super::error::{Dependency, Fault};
+use super::metrics::Operations;
 use super::trace::Trace;
 
 /// How long a command may take, on a connection that answers at once.
@@ -43,12 +44,13 @@ impl std::fmt::Debug for Url {
 pub struct Redis {
     client: Client,
     shared: OnceCell<ConnectionManager>,
+    measured: Operations,
 }
 
 impl Redis {
     /// A handle; nothing is connected yet.
     pub fn new(Url(client): &Url) -> Self {
-        Self { client: client.clone(), shared: OnceCell::new() }
+        Self { client: client.clone(), shared: OnceCell::new(), measured: Operations::of_redis(whereabouts(client)) }
     }
 
     /// Runs `command` under a span named `operation`.
@@ -112,11 +114,16 @@ impl Redis {
                 KeyValue::new("db.operation.name", operation),
             ])
         });
+        let started = Instant::now();
         let answer = async { Ok(work(self.connection().await?).await?) };
         let result = match tokio::time::timeout(CONNECT_WITHIN, answer).await {
             Ok(result) => result,
             Err(_) => Err(Fault::unavailable(Dependency::Redis, "no answer in time")),
         };
+        match &result {
+            Ok(_) => self.measured.done(operation, started.elapsed(), 1),
+            Err(_) => self.measured.failed(operation, started.elapsed(), "unavailable"),
+        }
         if result.is_err() {
             span.fail("unavailable", || "the command failed".to_owned());
         }
@@ -134,4 +141,16 @@ impl Redis {
         };
         Ok(self.shared.get_or_try_init(connect).await?.clone())
     }
+}
+
+/// Which database it is, and where.
+fn whereabouts(client: &Client) -> Vec<KeyValue> {
+    let info = client.get_connection_info();
+    let address = match info.addr() {
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
+        ConnectionAddr::Unix(path) => path.display().to_string(),
+        _ => return Vec::new(),
+    };
+    let namespace = info.redis_settings().db().to_string();
+    vec![KeyValue::new("db.namespace", namespace), KeyValue::new("server.address", address)]
 }

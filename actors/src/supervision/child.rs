@@ -36,6 +36,7 @@ pub struct Started {
 
 /// An actor that works on messages one by one, so many at once.
 pub fn pool<W: Worker>(endpoint: &Endpoint<W::Message>, worker: Arc<W>, hands: usize) -> ChildSpec {
+    endpoint.counters().set_hands_for(hands);
     let address = endpoint.clone();
     actor("pool", endpoint, move |supervisor| {
         let arguments = pool::Arguments { endpoint: address.clone(), worker: Arc::clone(&worker), hands };
@@ -50,6 +51,7 @@ pub fn batcher<G: Gather>(
     hands: usize,
     batch: usize,
 ) -> ChildSpec {
+    endpoint.counters().set_hands_for(hands * batch);
     let address = endpoint.clone();
     actor("batcher", endpoint, move |supervisor| {
         let arguments = batcher::Arguments { endpoint: address.clone(), gather: Arc::clone(&gather), hands, batch };

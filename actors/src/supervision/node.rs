@@ -91,6 +91,8 @@ pub struct Snapshot {
     pub stalled: bool,
     /// Mailbox depth, in flight, handled, failed; for actors with a mailbox that others send to.
     pub mailbox: Option<[u64; 4]>,
+    /// How many messages may wait, and how many may be worked on at once; for the same.
+    pub limits: Option<[u64; 2]>,
     /// In the order of their start.
     pub children: Vec<Snapshot>,
 }
@@ -191,6 +193,7 @@ impl Node {
                 let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
                 [counters.depth() as u64, read(&counters.in_flight), read(&counters.handled), read(&counters.failed)]
             }),
+            limits: self.counters.as_ref().map(|counters| [counters.capacity() as u64, counters.hands_for()]),
             children: self.children.iter().map(|child| child.snapshot()).collect(),
         }
     }
