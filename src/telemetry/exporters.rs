@@ -3,6 +3,7 @@
 use opentelemetry_otlp::{ExporterBuildError, LogExporter, MetricExporter, SpanExporter};
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor};
 
+use super::masked_spans::MaskedSpans;
 use super::{Protocol, Settings, SetupError};
 
 /// Spans that may wait for export. The specification's 2,048 are full within milliseconds of a burst.
@@ -22,7 +23,7 @@ pub(super) fn spans(settings: &Settings) -> Result<BatchSpanProcessor, SetupErro
     if std::env::var_os("OTEL_BSP_MAX_QUEUE_SIZE").is_none() {
         config = config.with_max_queue_size(SPAN_QUEUE);
     }
-    Ok(BatchSpanProcessor::builder(exporter.map_err(failed)?).with_batch_config(config.build()).build())
+    Ok(BatchSpanProcessor::builder(MaskedSpans(exporter.map_err(failed)?)).with_batch_config(config.build()).build())
 }
 
 /// Where metrics go.

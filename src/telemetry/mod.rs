@@ -4,9 +4,12 @@
 //! bodies and log lines. Spans are made with the OpenTelemetry API by the actors' kit; `tracing` carries the
 //! events, and the spans of commands and libraries, which tracing-opentelemetry joins to the same traces.
 
+mod completed;
 mod exporters;
 pub mod instruments;
 mod logs;
+mod mask;
+mod masked_spans;
 mod settings;
 mod shown;
 
@@ -20,6 +23,8 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use prometheus::{Encoder, Registry, TextEncoder};
 
+pub use completed::completed;
+pub use logs::{Limits, flush};
 pub use settings::{LogFormat, Protocol, Settings};
 pub use shown::shown;
 
@@ -87,6 +92,7 @@ impl Telemetry {
 
     /// Exports what is left, within a few seconds, whether or not anybody receives it.
     pub fn shutdown(&self) {
+        logs::tell_rest();
         // What cannot be exported now is lost; there is nobody left to tell.
         let _ = self.traces.shutdown_with_timeout(FLUSH_WITHIN);
         let _ = self.metrics.shutdown_with_timeout(FLUSH_WITHIN);

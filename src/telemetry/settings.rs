@@ -4,6 +4,7 @@
 use tracing_subscriber::filter::EnvFilter;
 use url::Url;
 
+use super::logs::Limits;
 use crate::config::Mistake;
 
 /// What of the environment concerns telemetry and is not the SDK's to read.
@@ -11,6 +12,8 @@ use crate::config::Mistake;
 pub struct Settings {
     /// What lines look like.
     pub format: LogFormat,
+    /// How many lines there may be.
+    pub lines: Limits,
     /// Which lines there are, in the syntax of `RUST_LOG`.
     pub filter: String,
     /// Whether anything is exported.
@@ -81,6 +84,7 @@ impl Settings {
             Some(Mistake { variable, problem: problem.to_owned() })
         };
         let mut mistakes: Vec<_> = OF_THE_SDK.iter().filter_map(wrong).collect();
+        let lines = Limits::from(&read, terminal, &mut mistakes);
         let mut mistake = |variable, problem: &str| mistakes.push(Mistake { variable, problem: problem.to_owned() });
         let format = match read("LOG_FORMAT").as_deref() {
             None if terminal => LogFormat::Pretty,
@@ -125,7 +129,7 @@ impl Settings {
         });
         let service = service.unwrap_or_else(|| "callboard".to_owned());
         let filter = read("RUST_LOG").map_or_else(|| filter.clone(), |refined| format!("{filter},{refined}"));
-        Ok(Self { format, filter, export: endpoint && !disabled, protocol, service })
+        Ok(Self { format, lines, filter, export: endpoint && !disabled, protocol, service })
     }
 }
 

@@ -142,7 +142,7 @@ async fn keep(slot: &Slot, config: &tokio_postgres::Config, connect_within: Dura
                 failures += 1;
                 slot.send_replace(Link::Away);
                 if failures == 1 {
-                    tracing::warn!(%error, "a reading connection cannot be made; trying on");
+                    tracing::warn!(exception.message = %error, "a reading connection cannot be made; trying on");
                 }
                 tokio::time::sleep(RECONNECT.draw(failures)).await;
             }
