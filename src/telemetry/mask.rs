@@ -123,7 +123,8 @@ mod tests {
             after in any::<String>(),
         ) {
             let address = format!("{name}@{domain}");
-            prop_assume!(Email::parse(&address).is_ok() && !is_masked(&name));
+            // What ends with asterisks cannot be told from what was masked.
+            prop_assume!(Email::parse(&address).is_ok() && !name.ends_with('*'));
             for text in [address.clone(), format!("{before} {address} {after}")] {
                 let json = serde_json::to_string(&serde_json::json!({"text": text})).unwrap_or_default();
                 for text in [text, json] {
