@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use actors::migrations;
 use clap::{Parser, Subcommand};
@@ -65,6 +66,8 @@ struct DevArguments {
 
 /// The exit status for settings that are wrong.
 const BAD_CONFIG: u8 = 2;
+/// What the last lines may take to be written.
+const LINES_WITHIN: Duration = Duration::from_secs(1);
 /// The command's own span and nothing else: standard output is for the answer, whatever LOG_LEVEL says.
 const QUIET: &str = "off,callboard=info,callboard::telemetry=off";
 
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
         Err(error) => return fail(&format!("the runtime cannot be started: {error}")),
     };
     let status = runtime.block_on(dispatch(cli.command));
+    telemetry::flush(LINES_WITHIN);
     // Blocking threads that hash a password nobody waits for are not worth waiting for.
     runtime.shutdown_background();
     status

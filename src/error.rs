@@ -107,17 +107,17 @@ impl<R: Into<ApiError>> From<Failure<R>> for ApiError {
         match failure {
             Failure::Refused(refusal) => refusal.into(),
             Failure::Overloaded(path) => {
-                tracing::debug!(actor.path = %path, "a mailbox is full");
+                tracing::debug!(callboard.actor.path = %path, "a mailbox is full");
                 Self::unavailable("overloaded", "Too much to do at the moment")
             }
             Failure::Died(path) => {
-                tracing::warn!(actor.path = %path, "an actor died with a request in hand");
+                tracing::warn!(callboard.actor.path = %path, "an actor died with a request in hand");
                 Self::unavailable("interrupted", "Interrupted; whether it took effect is unknown")
             }
             // Logged, with the message's kind, by whoever asked.
             Failure::Poison(_) => Self::internal(),
             Failure::TooLate(path) => {
-                tracing::warn!(actor.path = %path, "no answer before the deadline");
+                tracing::warn!(callboard.actor.path = %path, "no answer before the deadline");
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", "It took too long")
             }
             Failure::Fault(fault) => fault.into(),
@@ -128,10 +128,10 @@ impl<R: Into<ApiError>> From<Failure<R>> for ApiError {
 impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         if fault.is_passing() {
-            tracing::warn!(%fault, "a dependency is unavailable");
+            tracing::warn!(exception.message = %fault, "a dependency is unavailable");
             return Self::unavailable("unavailable", "A part of the service is unavailable at the moment");
         }
-        tracing::error!(%fault, "a request failed");
+        tracing::error!(exception.message = %fault, "a request failed");
         Self::internal()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use actors::kit::cause::Cause;
 use actors::kit::trace::{Span, Tally, parse_traceparent};
 use actors::kit::{Caller, Trace};
 use futures_util::FutureExt as _;
@@ -25,7 +26,7 @@ use crate::response::{self, Response};
 use crate::router::{Audience, Found, Router};
 use crate::server::head;
 use crate::telemetry::instruments::{self, Completed};
-use crate::telemetry::shown;
+use crate::telemetry::{self, shown};
 use crate::throttling::{self, Noted};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -50,11 +51,16 @@ pub async fn answer(
     let route = found.as_ref().map(|found| found.route.pattern);
     let (method, version) = (head.method.clone(), head.version);
     let (id, asked) = (request_id(&head), Asked::of(&head, router.audience));
+    let cause = Cause::request(shown(id.to_str().unwrap_or_default()));
     let client = app.config.trusted_proxies.client(peer, &head.headers);
     let tally = Arc::new(Tally::default());
     let remote = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parse_traceparent);
-    let span = observed.then(|| server_span(&head, remote.as_ref(), route, client, &tally));
-    let trace = span.as_ref().map_or_else(|| Trace::unrecorded(remote.as_ref()), |span| span.trace().clone());
+    let span = observed.then(|| server_span(&head, remote.as_ref(), route, client, &tally, cause.clone()));
+    let trace = span
+        .as_ref()
+        .map_or_else(|| Trace::unrecorded(remote.as_ref()).caused_by(cause.clone()), |span| span.trace().clone());
+    // Only where no route says it.
+    let path = if route.is_none() { shown(head.uri.path()).into_owned() } else { String::new() };
     let trace_id = trace.span_context().trace_id().to_string();
     let caller = Caller { trace: trace.clone(), deadline: started + app.config.limits.request_within };
     let active = instruments::active(known_method(&method));
@@ -86,7 +92,7 @@ pub async fn answer(
         took: started.elapsed(),
     };
     if let Some(span) = span {
-        finish(span, &completed, &tally, &id);
+        finish(span, &completed, &tally, &path);
     }
     instruments::completed(&completed);
     if method == Method::HEAD { without_body(response) } else { response }
@@ -148,6 +154,7 @@ fn server_span(
     route: Option<&'static str>,
     client: ClientAddress,
     tally: &Arc<Tally>,
+    cause: Cause,
 ) -> Span {
     let parent = remote.map(|span| Context::new().with_remote_span_context(span.clone())).unwrap_or_default();
     let method = known_method(&head.method);
@@ -165,10 +172,10 @@ fn server_span(
     }
     let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
     let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server).with_attributes(attributes);
-    Trace::new(parent, Some(Arc::clone(tally))).root(builder)
+    Trace::new(parent, Some(Arc::clone(tally))).caused_by(cause).root(builder)
 }
 
-fn finish(span: Span, completed: &Completed, tally: &Tally, id: &HeaderValue) {
+fn finish(span: Span, completed: &Completed, tally: &Tally, path: &str) {
     let (statements, most) = tally.totals();
     span.trace().set(|| {
         [
@@ -182,16 +189,7 @@ fn finish(span: Span, completed: &Completed, tally: &Tally, id: &HeaderValue) {
     if let Some(error) = completed.error {
         span.fail(error, || "the request failed".to_owned());
     }
-    let _current = span.trace().context().clone().attach();
-    tracing::info!(
-        request_id = &*shown(id.to_str().unwrap_or("")),
-        http.method = completed.method,
-        http.route = completed.route.unwrap_or(""),
-        http.status = completed.status.as_u16(),
-        duration_ms = completed.took.as_secs_f64() * 1e3,
-        db.queries = statements,
-        "request completed"
-    );
+    telemetry::completed(span.trace(), completed, path, statements);
 }
 
 /// The request's own id when it is 1 to 128 printable ASCII characters, else a new one.

@@ -7,7 +7,6 @@ use actors::kit::Caller;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
-use opentelemetry::KeyValue;
 
 use crate::app::App;
 use crate::body::{self, Whole};
@@ -143,7 +142,7 @@ impl Request {
             return Ok(*viewer);
         }
         let viewer = self.app.system.auth.authenticate(&self.caller, self.bearer()?).await?;
-        self.caller.trace.set(|| [KeyValue::new("user.id", viewer.user.0)]);
+        self.caller.trace.is_of(viewer.user.0);
         Ok(*self.viewer.get_or_init(|| viewer))
     }
 

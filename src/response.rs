@@ -44,7 +44,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, ApiE
 /// As [`json`].
 pub fn encode(value: &impl Serialize) -> Result<Bytes, ApiError> {
     serde_json::to_vec(value).map(Bytes::from).map_err(|error| {
-        tracing::error!(%error, "a response could not be encoded");
+        tracing::error!(exception.message = %error, "a response could not be encoded");
         ApiError::internal()
     })
 }

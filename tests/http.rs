@@ -86,7 +86,7 @@ async fn a_request_id_is_taken_or_made_and_always_returned() {
     assert_eq!(made.len(), 8, "each request has an id of its own");
     send("/api/articles", "find-me").await;
     let line = service.logged("of this request", |line| line["request_id"] == "find-me").await;
-    assert_eq!(line["http.status"], 200);
+    assert_eq!(line["http.response.status_code"], 200);
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ async fn register(search: &mut Search, client: &Client, name: &str) -> Person {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (access, refresh) = (text(&answer["token"]["access_token"]), text(&answer["token"]["refresh_token"]));
     search.secret(&email);
+    search.secret(email.replace('@', "%40"));
     search.token(&access);
     search.token(&refresh);
     Person { client: client.with_token(&access), email, access, refresh }
@@ -145,6 +146,49 @@ async fn misuse(search: &mut Search, service: &Service, document: &Value, method
         for token in ["access_token", "refresh_token"] {
             created["token"][token].as_str().into_iter().for_each(|token| search.token(token));
         }
+    }
+}
+
+/// The operations of a route table, from its text in the code, so that none can be forgotten here.
+fn operations(table: &str) -> BTreeSet<(String, String)> {
+    let text = include_str!("../src/router.rs").split(&format!("pub fn {table}()")).nth(1).unwrap();
+    let text = text.split("\n}\n").next().unwrap();
+    let route = regex::Regex::new(r#""(/[^"]*)" => \{([^}]*)\}"#).unwrap();
+    let method = regex::Regex::new(r"\b([A-Z]+):").unwrap();
+    let of_route = |route: regex::Captures<'_>| {
+        let methods: Vec<_> = method.captures_iter(&route[2]).map(|method| method[1].to_owned()).collect();
+        methods.into_iter().map(|method| (route[1].to_owned(), method)).collect::<Vec<_>>()
+    };
+    let found: BTreeSet<_> = route.captures_iter(text).flat_map(of_route).collect();
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+/// The operators' listener, asked by somebody who is none, and clumsily by one who is.
+async fn misuse_operations(search: &mut Search, operator: &Client, person: &Person) {
+    let query = format!("?state={}&limit={PASSWORD}&cursor={}&token={ADMIN_TOKEN}", person.email, person.refresh);
+    for (path, method) in operations("admin") {
+        for variable in [&person.access, &person.email] {
+            let path = format!("{}{query}", filled(&path, variable));
+            let mut answers = Vec::new();
+            for token in [WRONG_PASSWORD, &person.access] {
+                let stranger = operator.with_token(token);
+                answers.push(stranger.send(&method, &path, &[("user-agent", &person.email)], PASSWORD).await);
+            }
+            if method == "GET" && !path.starts_with("/actors/events") {
+                answers.push(operator.get(&path).await);
+            }
+            answers.iter().for_each(|answer| search.refused(&format!("{method} {path}"), answer));
+        }
+    }
+}
+
+/// What the service wrote down about work that failed and about its own restarts.
+async fn look_into_tables(search: &mut Search, stage: &Stage) {
+    for table in ["jobs", "job_errors", "actor_restarts", "webhook_attempts"] {
+        let rows = stage.query(&format!("select to_jsonb(t)::text from {table} t"), &[]).await;
+        assert!(table == "job_errors" || !rows.is_empty(), "there is nothing in {table}");
+        rows.iter().for_each(|row| search.came_out(table, row.get::<_, String>(0)));
     }
 }
 
@@ -248,8 +292,15 @@ async fn no_secret_comes_out_anywhere() {
     let paths = document["paths"].as_object().unwrap().iter();
     let operations: Vec<_> = paths
         .flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| (path, method.to_uppercase())))
-        .filter(|(path, _)| !path.ends_with("/stream"))
         .collect();
+    let listed: BTreeSet<_> = operations.iter().map(|(path, method)| ((*path).clone(), method.clone())).collect();
+    let forgotten: Vec<_> = crate::operations("public")
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("/api/"))
+        .filter(|one| !listed.contains(one))
+        .collect();
+    assert!(forgotten.is_empty(), "{forgotten:?} are not described, and so not asked");
+    let operations = operations.into_iter().filter(|(path, _)| !path.ends_with("/stream")).collect::<Vec<_>>();
     for (number, (path, method)) in operations.iter().enumerate() {
         misuse(&mut search, &service, &document, method, path, number).await;
     }
@@ -291,6 +342,8 @@ async fn no_secret_comes_out_anywhere() {
     stage.reachable(true).await;
     eventually("the database is back", async || (ann.client.get("/api/user").await.status == 200).then_some(())).await;
     look(&mut search, &operator).await;
+    misuse_operations(&mut search, &operator, &ann).await;
+    look_into_tables(&mut search, &stage).await;
 
     let lines = service.stop().await.join("\n");
     assert!(lines.contains("request completed") && lines.contains("panicked"), "there is nothing to look at");

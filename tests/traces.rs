@@ -310,7 +310,7 @@ async fn without_a_place_to_export_to_nothing_is_exported_and_nothing_complains(
         let service = Service::start(&stage, variables).await;
         let answer = service.client().get("/api/articles/nothing").await;
         assert_eq!(answer.refused(404, "not_found")["trace_id"], answer.trace_id());
-        let line = service.logged("of this request", |line| line["http.status"] == 404).await;
+        let line = service.logged("of this request", |line| line["http.response.status_code"] == 404).await;
         assert_eq!(line["trace_id"], answer.trace_id());
         let lines = service.stop().await.join("\n").to_lowercase();
         for word in ["otlp", "export", "opentelemetry", "\"warn\"", "\"error\""] {

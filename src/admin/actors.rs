@@ -107,6 +107,6 @@ pub async fn inject(request: Request) -> Result<Response, ApiError> {
     if !request.app.system.inject(path, fault) {
         return Err(ApiError::not_found("There is no such actor, or it is not running"));
     }
-    tracing::warn!(actor.path = path, ?fault, "an operator asked for a fault");
+    tracing::info!(callboard.actor.path = path, ?fault, "an operator asked for a fault");
     Ok(response::empty(StatusCode::ACCEPTED))
 }

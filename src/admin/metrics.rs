@@ -14,7 +14,7 @@ pub async fn metrics(request: Request) -> Result<Response, ApiError> {
     match request.app.telemetry.prometheus_text() {
         Ok(text) => Ok(response::with_type(StatusCode::OK, telemetry::PROMETHEUS, text)),
         Err(error) => {
-            tracing::error!(%error, "the metrics could not be encoded");
+            tracing::error!(exception.message = %error, "the metrics could not be encoded");
             Err(ApiError::internal())
         }
     }

@@ -3,7 +3,6 @@
 use actors::auth::message::SetFollow;
 use actors::auth::{Bio, Change, Email, Image, Name, Password, User, UserId};
 use hyper::StatusCode;
-use opentelemetry::KeyValue;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -107,7 +106,7 @@ pub struct Following {
 pub async fn current(request: Request) -> Result<Response, ApiError> {
     // One statement checks the session and reads the user.
     let user = request.app.system.auth.current_user(&request.caller, request.bearer()?).await?;
-    request.caller.trace.set(|| [KeyValue::new("user.id", user.id.0)]);
+    request.caller.trace.is_of(user.id.0);
     response::ok(&UserBody::from(user))
 }
 

@@ -108,7 +108,7 @@ impl Connection {
                 biased;
                 ended = served.as_mut() => {
                     if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection ended early");
+                        tracing::debug!(exception.message = %error, "a connection ended early");
                         if is_timed_out(&*error) {
                             instruments::connection_cut(Cut::SlowReader.as_str());
                         }

@@ -53,7 +53,7 @@ pub(crate) fn raise_descriptors(connections: usize) {
             tracing::warn!(limit, connections, "there are fewer file descriptors than connections are allowed");
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit on file descriptors is not known"),
+        Err(error) => tracing::warn!(exception.message = %error, "the limit on file descriptors is not known"),
     }
 }
 
@@ -112,7 +112,7 @@ impl Listener {
                     _ = stop.wait_for(|stop| *stop) => break,
                 },
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(exception.message = %error, "a connection could not be accepted");
                     // When there are no descriptors left, those who do nothing have some.
                     door.seats.make_room();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -139,7 +139,7 @@ impl Door {
         let config = &self.room.app.config;
         if let Err(error) = prepare(&stream, config.limits.front.read_within) {
             // It is gone already.
-            tracing::debug!(%error, "a connection ended at the door");
+            tracing::debug!(exception.message = %error, "a connection ended at the door");
             return;
         }
         let activity = Arc::new(Activity::new());

@@ -5,10 +5,13 @@
 //! events, and the spans of commands and libraries, which tracing-opentelemetry joins to the same traces.
 
 mod allocator;
+mod completed;
 mod export;
 pub mod gauges;
 pub mod instruments;
 mod logs;
+mod mask;
+mod masked_spans;
 mod process;
 mod prometheus;
 mod runtime;
@@ -28,7 +31,9 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
+pub use self::completed::completed;
 use self::export::Exports;
+pub use self::logs::{Limits, flush};
 pub use self::prometheus::MEDIA as PROMETHEUS;
 pub use self::settings::{AttributeLimits, Destination, LogFormat, Protocol, Settings, Signal};
 pub use shown::shown;
@@ -86,6 +91,7 @@ impl Telemetry {
 
     /// Exports what is left, within a few seconds, whether or not anybody receives it.
     pub fn shutdown(&self) {
+        logs::tell_rest();
         let until = Instant::now() + FLUSH_WITHIN;
         let (done, finished) = mpsc::channel();
         // Side by side, for a collector that is silent to one signal is so to all; and on threads that nobody joins, for

@@ -49,6 +49,16 @@ pub struct Span {
 pub struct Record {
     /// Its trace, in hexadecimal; empty outside of one.
     pub trace: String,
+    /// Its span's id, in hexadecimal.
+    pub span: String,
+    /// How bad it is, in a word.
+    pub severity: String,
+    /// What kind of event it is; empty for most.
+    pub event: String,
+    /// Where it comes from.
+    pub scope: String,
+    /// When it was written, in nanoseconds.
+    pub time: u64,
     /// What it says.
     pub body: String,
     /// Its attributes as text.
@@ -195,9 +205,15 @@ fn keep_logs(keeper: &watch::Sender<Exported>, export: &ExportLogsServiceRequest
     keeper.send_modify(|seen| {
         seen.text.push_str(&format!("{export:?}"));
         let scopes = export.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
-        for record in scopes.flat_map(|scope| &scope.log_records) {
+        let records = scopes.flat_map(|scope| scope.log_records.iter().map(move |record| (scope, record)));
+        for (scope, record) in records {
             seen.logs.push(Record {
                 trace: hex(&record.trace_id),
+                span: hex(&record.span_id),
+                severity: record.severity_text.clone(),
+                event: record.event_name.clone(),
+                scope: scope.scope.as_ref().map(|scope| scope.name.clone()).unwrap_or_default(),
+                time: record.time_unix_nano,
                 body: text(record.body.as_ref()),
                 attributes: texts(&record.attributes),
             });

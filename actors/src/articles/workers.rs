@@ -113,7 +113,7 @@ impl Gather for Creator {
                 break;
             }
             if round > 0 {
-                tracing::info!(count = new.len(), "articles were not made; their slugs or their keys were just taken");
+                tracing::debug!(count = new.len(), "articles were not made; their slugs or their keys were just taken");
             }
             match store::create(&self.0, scope, &new, once::GOOD_FOR).await {
                 Ok(made) => {
@@ -128,7 +128,7 @@ impl Gather for Creator {
                 Err(fault) if answers.iter().flatten().all(Result::is_err) => return Err(fault),
                 // What an earlier round made has committed and is answered, whatever becomes of the rest.
                 Err(fault) => {
-                    tracing::warn!(%fault, "articles could not be tried again");
+                    tracing::warn!(exception.message = %fault, "articles could not be tried again");
                     break;
                 }
             }

@@ -76,7 +76,7 @@ fn give_way() {
     /// A third of an ordinary thread's share of a core that is wanted by both; all of one that is not.
     const NICENESS: i32 = 5;
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::warn!(%error, "hashing threads run at an ordinary priority");
+        tracing::warn!(exception.message = %error, "hashing threads run at an ordinary priority");
     }
 }
 

@@ -30,7 +30,7 @@ impl Routine for Pruner {
     async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
         loop {
             if let Some(Err(fault)) = stopping.unless(self.prune()).await {
-                tracing::debug!(%fault, "old sessions cannot be forgotten now");
+                tracing::debug!(exception.message = %fault, "old sessions cannot be forgotten now");
             }
             if stopping.unless(tokio::time::sleep(EVERY)).await.is_none() {
                 return Ok(());

@@ -51,11 +51,11 @@ impl Routine for Consumer {
             let Err(fault) = self.consume(stopping.clone()).await else { break };
             failures = if started.elapsed() > PATIENCE { 1 } else { failures + 1 };
             if failures == 1 {
-                tracing::warn!(%fault, "jobs cannot be taken; trying on");
+                tracing::warn!(exception.message = %fault, "jobs cannot be taken; trying on");
             }
             // Redis being away does not make this process dead: it goes on with the jobs it has.
             if let Err(fault) = self.beat().await {
-                tracing::debug!(%fault, "cannot say that this process is alive");
+                tracing::debug!(exception.message = %fault, "cannot say that this process is alive");
             }
             if stopping.unless(tokio::time::sleep(RETRY.draw(failures))).await.is_none() {
                 break;
@@ -199,13 +199,13 @@ impl Consumer {
         tokio::spawn(async move {
             if let Err(failure) = pool.ask(&caller, RunJobs { jobs: group.clone() }).await {
                 for (job, _) in &group {
-                    tracing::warn!(job.id, job.attempt, %failure, "an attempt got no answer");
+                    tracing::warn!(callboard.job.id = job.id, callboard.job.attempt = job.attempt, exception.message = %failure, "an attempt got no answer");
                     let scope = Scope::new(caller.trace.clone(), Instant::now() + ROUND_WITHIN);
                     // Should this fail too, the rescuer finds the job by its age.
                     let again = pool::again(job, &shared.settings.backoff, Duration::ZERO);
                     let failed = store::fail(&shared.postgres, &scope, job, shared.boot, "got no answer", again).await;
                     if let Err(fault) = failed {
-                        tracing::warn!(job.id, %fault, "an attempt without an answer could not be ended");
+                        tracing::warn!(callboard.job.id = job.id, exception.message = %fault, "an attempt without an answer could not be ended");
                     }
                 }
             }

@@ -16,6 +16,7 @@ use super::message::{Job, JobError};
 use super::store::{self, Failed};
 use super::stream::{Keys, Place, Sent};
 use super::{Effect, Shared};
+use crate::kit::cause::Cause;
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::retry::{Backoff, Next, after_failure};
@@ -81,7 +82,8 @@ impl Executor {
         }
         let each = jobs.iter().zip(places).zip(&spans);
         let each = each.map(|((job, place), span)| async move {
-            self.run_alone(job, span, scope.deadline).await?;
+            let context = span.trace().context().clone();
+            self.run_alone(job, span, scope.deadline).with_context(context).await?;
             self.acknowledge(&[place], span.trace().clone()).await;
             Ok(())
         });
@@ -92,9 +94,8 @@ impl Executor {
         let scope = Scope::new(span.trace().clone(), deadline);
         let measured = self.0.measured(job);
         let started = Instant::now();
-        let attempt = self.attempt(job, &scope).with_context(span.trace().context().clone());
         let result = tokio::select! {
-            result = attempt => result,
+            result = self.attempt(job, &scope) => result,
             // The attempt is dropped where it stands, which undoes what it did.
             () = self.0.held.called_off(job) => Ok(Done::CalledOff),
         };
@@ -103,9 +104,9 @@ impl Executor {
             Ok(Done::Completed) => self.count(std::slice::from_ref(job)),
             Ok(Done::CalledOff) => {
                 let off = store::call_off(&self.0.postgres, &scope, job, self.0.boot).await?;
-                tracing::info!(job.id, job.attempt, off, "a running job was called off");
+                tracing::info!(off, "a running job was called off");
             }
-            Ok(Done::Fenced) => tracing::warn!(job.id, job.attempt, "an attempt was fenced off; it changed nothing"),
+            Ok(Done::Fenced) => tracing::warn!("an attempt was fenced off; it changed nothing"),
             Err(error) => {
                 span.fail("job_failed", || "the attempt failed".to_owned());
                 self.failed(job, &error, &scope).await?;
@@ -200,21 +201,21 @@ impl Executor {
         let text: String = error.to_string().chars().filter(|c| *c != '\0').take(4000).collect();
         match store::fail(&self.0.postgres, scope, job, self.0.boot, &text, again).await? {
             Failed::Scheduled(due_ms) => {
-                tracing::warn!(job.id, job.attempt, %error, "an attempt failed and is tried again");
+                tracing::warn!(exception.message = %error, "an attempt failed and is tried again");
                 let keys = Keys::new(&self.0.settings.prefix);
                 let later = Sent { job: job.id, priority: job.priority, due_ms: Some(due_ms) };
                 if let Err(fault) = keys.add(&self.0.redis, &scope.trace, &[later]).await {
-                    tracing::warn!(job.id, %fault, "a retry could not be put into Redis; the relay will");
+                    tracing::warn!(exception.message = %fault, "a retry could not be put into Redis; the relay will");
                     store::unsend(&self.0.postgres, scope, &[job.id]).await?;
                 }
             }
             Failed::Discarded => {
                 self.0.measured(job).discarded.add(1);
-                tracing::error!(job.id, job.attempt, %error, "the last attempt failed: a dead letter");
+                tracing::error!(exception.message = %error, "the last attempt failed: a dead letter");
             }
-            Failed::Cancelled => tracing::info!(job.id, job.attempt, "a failed job was called off"),
+            Failed::Cancelled => tracing::info!("a failed job was called off"),
             Failed::Fenced => {
-                tracing::warn!(job.id, job.attempt, "a failed attempt was fenced off; it changed nothing")
+                tracing::warn!("a failed attempt was fenced off; it changed nothing")
             }
         }
         Ok(())
@@ -233,14 +234,15 @@ impl Executor {
         let keys = Keys::new(&self.0.settings.prefix);
         // The jobs are finished in the database; an entry that comes again will be done away with.
         if let Err(fault) = keys.acknowledge(&self.0.redis, &trace, places).await {
-            tracing::debug!(%fault, "an entry could not be acknowledged");
+            tracing::debug!(exception.message = %fault, "an entry could not be acknowledged");
         }
     }
 }
 
 /// An attempt's span, in the trace of what caused the job.
 fn consumer_span((trace, job): (Trace, &Job)) -> Span {
-    trace.child(|| {
+    let cause = Cause::Attempt { job: job.id, kind: job.kind.as_str().into(), number: job.attempt };
+    trace.caused_by(cause).child(|| {
         SpanBuilder::from_name(format!("process {}", job.kind)).with_kind(SpanKind::Consumer).with_attributes([
             KeyValue::new("messaging.system", "redis"),
             KeyValue::new("messaging.operation.type", "process"),

@@ -44,13 +44,13 @@ impl Routine for Reconciler {
         let keys = Keys::new(&self.shared.settings.prefix);
         loop {
             if let Err(fault) = self.reconcile(&keys).await {
-                tracing::debug!(%fault, "cannot look for lost jobs now");
+                tracing::debug!(exception.message = %fault, "cannot look for lost jobs now");
             }
             if let Err(fault) = self.measure().await {
-                tracing::debug!(%fault, "cannot look at what waits now");
+                tracing::debug!(exception.message = %fault, "cannot look at what waits now");
             }
             if let Err(fault) = self.prune().await {
-                tracing::debug!(%fault, "cannot forget what is over now");
+                tracing::debug!(exception.message = %fault, "cannot forget what is over now");
             }
             if stopping.unless(tokio::time::sleep(EVERY)).await.is_none() {
                 return Ok(());

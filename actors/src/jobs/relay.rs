@@ -48,7 +48,7 @@ impl Routine for Relay {
                 Err(fault) => {
                     failures += 1;
                     if failures == 1 {
-                        tracing::warn!(%fault, "jobs cannot be moved to the stream; trying on");
+                        tracing::warn!(exception.message = %fault, "jobs cannot be moved to the stream; trying on");
                     }
                     RETRY.draw(failures)
                 }

@@ -44,12 +44,12 @@ impl Routine for Rescuer {
             reachable = match looked {
                 Ok(()) => reachable.or_else(|| Some(Instant::now())),
                 Err(fault) => {
-                    tracing::debug!(%fault, "cannot look for dead processes now");
+                    tracing::debug!(exception.message = %fault, "cannot look for dead processes now");
                     None
                 }
             };
             if let Err(fault) = keys.forget_stale(&self.0.redis, &consumer, idle).await {
-                tracing::debug!(%fault, "cannot look for stale entries now");
+                tracing::debug!(exception.message = %fault, "cannot look for stale entries now");
             }
         }
         Ok(())

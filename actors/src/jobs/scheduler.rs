@@ -30,7 +30,7 @@ impl Routine for Scheduler {
                 }
                 Err(fault) => {
                     if !away {
-                        tracing::warn!(%fault, "scheduled jobs cannot be moved; trying on");
+                        tracing::warn!(exception.message = %fault, "scheduled jobs cannot be moved; trying on");
                     }
                     away = true;
                     AT_MOST

@@ -118,7 +118,7 @@ impl<M: Message> Endpoint<M> {
             }
             asked += 1;
             if strikes == STRIKES {
-                tracing::error!(actor.path = %self.0.path, message = C::NAME, strikes, "a message ends its actor and is not given to it again");
+                tracing::error!(callboard.actor.path = %self.0.path, callboard.actor.message = C::NAME, strikes, "a message ends its actor and is not given to it again");
                 self.0.instruments.poisoned(C::NAME);
                 return Err(Failure::Poison(Arc::clone(&self.0.path)));
             }

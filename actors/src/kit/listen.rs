@@ -59,7 +59,7 @@ impl<H: Hear> Routine for Listener<H> {
             let Some(Err(fault)) = stopping.unless(self.listen(&mut failures)).await else { break };
             failures += 1;
             if failures == 1 {
-                tracing::warn!(%fault, channel = H::CHANNEL, "cannot listen to the database; slow clocks go on");
+                tracing::warn!(exception.message = %fault, channel = H::CHANNEL, "cannot listen to the database; slow clocks go on");
             }
             if stopping.unless(tokio::time::sleep(RETRY.draw(failures))).await.is_none() {
                 break;

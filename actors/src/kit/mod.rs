@@ -7,6 +7,7 @@
 //! that heal, `listen` one that is told things; [`trace`] and [`metrics`] are the only places where telemetry is made.
 
 pub mod batcher;
+pub mod cause;
 pub mod command;
 pub mod counters;
 pub mod endpoint;

@@ -182,7 +182,7 @@ async fn keep(slot: &watch::Sender<Link>, config: &tokio_postgres::Config, conne
                 failures += 1;
                 slot.send_replace(Link::Away);
                 if failures == 1 {
-                    tracing::warn!(%error, "a reading connection cannot be made; trying on");
+                    tracing::warn!(exception.message = %error, "a reading connection cannot be made; trying on");
                 }
                 tokio::time::sleep(RECONNECT.draw(failures)).await;
             }

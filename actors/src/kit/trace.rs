@@ -19,6 +19,8 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue, global};
 
+use super::cause::Cause;
+
 /// Resolved on first use, so the tracer provider has to be set before the first request.
 static TRACER: LazyLock<BoxedTracer> = LazyLock::new(|| global::tracer("callboard"));
 
@@ -63,6 +65,20 @@ impl Trace {
     /// Work below a span that was started, and may have ended, elsewhere.
     pub fn below(span: &SpanContext) -> Self {
         Self { context: Context::new().with_remote_span_context(span.clone()), tally: None }
+    }
+
+    /// The same place in the same trace, for which this is behind the work.
+    #[must_use]
+    pub fn caused_by(self, cause: Cause) -> Self {
+        Self { context: self.context.with_value(cause), ..self }
+    }
+
+    /// Notes whose the request behind the work is.
+    pub fn is_of(&self, user: i64) {
+        if let Some(cause) = self.context.get::<Cause>() {
+            cause.is_of(user);
+        }
+        self.set(|| [KeyValue::new("user.id", user)]);
     }
 
     /// The OpenTelemetry context, to correlate logs with.

@@ -152,7 +152,7 @@ impl Routine for Writer {
                 Some(Err(fault)) => {
                     failures += 1;
                     let waiting = desk.restarts.len() + desk.inbox.len();
-                    tracing::warn!(%fault, waiting, "restarts cannot be written; trying on");
+                    tracing::warn!(exception.message = %fault, waiting, "restarts cannot be written; trying on");
                     if stopping.unless(tokio::time::sleep(RETRY.draw(failures))).await.is_none() {
                         break;
                     }
@@ -175,7 +175,7 @@ impl Writer {
         while let Some(restart) = restarts.last() {
             match self.record(std::slice::from_ref(restart)).await {
                 Err(fault) if fault.is_about_values() => {
-                    tracing::error!(%fault, actor.path = %restart.path, "a restart cannot be in the ledger");
+                    tracing::error!(exception.message = %fault, callboard.actor.path = %restart.path, "a restart cannot be in the ledger");
                     self.observer.drop(1);
                 }
                 result => result?,
@@ -201,7 +201,7 @@ impl Writer {
         match store::prune_restarts(&self.postgres, &scope(WRITE_WITHIN), self.keep).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "old restarts were forgotten"),
-            Err(fault) => tracing::warn!(%fault, "old restarts could not be forgotten"),
+            Err(fault) => tracing::warn!(exception.message = %fault, "old restarts could not be forgotten"),
         }
     }
 

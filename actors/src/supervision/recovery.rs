@@ -124,7 +124,7 @@ fn trace(restart: &Restarted, ended: SystemTime, victim: Option<&Victim>) {
     let span = victim.map_or_else(Trace::default, |victim| Trace::below(&victim.span)).root(builder);
     let _current = span.trace().context().clone().attach();
     tracing::info!(
-        actor.path = %restart.path,
+        callboard.actor.path = %restart.path,
         restart_id = %restart.restart_id,
         reason = restart.reason.as_str(),
         incarnation = restart.incarnation,

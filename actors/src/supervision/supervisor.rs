@@ -271,7 +271,7 @@ impl Supervisor {
         // A message that is not given to the actor again is no reason to give the actor up.
         let excused = node.counters().is_some_and(|counters| counters.take_excuse());
         let (allowed, used) = if excused { (true, self.node.used(now)) } else { self.node.admit(now) };
-        tracing::warn!(actor.path = %node.path(), exit_kind = exit.as_str(), %message, backoff_ms = backoff.as_millis(), "an actor ended");
+        tracing::warn!(callboard.actor.path = %node.path(), exit_kind = exit.as_str(), exception.message = %message, backoff_ms = backoff.as_millis(), "an actor ended");
         let wall = SystemTime::now();
         let end = End { at: now, wall, exit, reason, message, backoff, used, victim, generation };
         // A start that failed prolongs the end before it.
@@ -296,7 +296,7 @@ impl Supervisor {
         let child = self.node.children().get(index).map(|node| node.path().to_string()).unwrap_or_default();
         let reason =
             format!("{} gives up: {child} ended more often than its restart intensity allows", self.node.path());
-        tracing::error!(actor.path = %self.node.path(), "{reason}");
+        tracing::error!(callboard.actor.path = %self.node.path(), "{reason}");
         self.observer.note(What::Escalated { path: Arc::clone(self.node.path()), message: reason.clone() });
         self.stop(state, 0..self.spec.children.len(), Stop::GivingUp).await;
         Err(Fault::internal(reason).into())

@@ -212,7 +212,7 @@ impl Watchdog {
     fn judge(&self, node: &Node, watch: &mut Watch, stall: &Stall) -> bool {
         let message = stall.to_string();
         if node.set_stalled(true) {
-            tracing::error!(actor.path = %node.path(), "an actor makes no progress: {message}");
+            tracing::error!(callboard.actor.path = %node.path(), "an actor makes no progress: {message}");
             metrics::stalled(node.path());
             self.observer.note(What::Stalled { path: Arc::clone(node.path()), message: message.clone() });
         }

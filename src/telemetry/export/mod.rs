@@ -30,6 +30,7 @@ use self::http::Client;
 use self::losses::Losses;
 use self::prepared::{LeanSpans, Prepared};
 use self::watched::Watched;
+use super::masked_spans::MaskedSpans;
 use super::settings::{AttributeLimits, Destination, Protocol};
 use super::{Settings, SetupError};
 
@@ -77,7 +78,7 @@ impl Exports {
             Protocol::Http => LeanSpans::new(exporter.map_err(failed)?, Some(prepared)),
             Protocol::Grpc => LeanSpans::new(exporter.map_err(failed)?, None),
         };
-        let watched = Watched::new(exporter, to, runtime, losses, &settings.limits);
+        let watched = Watched::new(MaskedSpans(exporter), to, runtime, losses, &settings.limits);
         let mut config = SpanBatches::default();
         if is_unset("OTEL_BSP_MAX_QUEUE_SIZE") {
             config = config.with_max_queue_size(SPAN_QUEUE);

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use tracing_subscriber::filter::EnvFilter;
 
 use self::variables::{By, Variable};
+use super::logs::Limits;
 use crate::config::Mistake;
 
 pub use self::destination::{Destination, Protocol, Signal};
@@ -23,6 +24,8 @@ type Reading<'a> = dyn Fn(&str) -> Option<String> + 'a;
 pub struct Settings {
     /// What lines look like.
     pub format: LogFormat,
+    /// How many lines there may be.
+    pub lines: Limits,
     /// Which lines there are, in the syntax of `RUST_LOG`.
     pub filter: String,
     /// Where spans go, if they are exported.
@@ -62,6 +65,7 @@ impl Settings {
             Some(Mistake { variable: variable.name, problem: problem.to_owned() })
         };
         let mut mistakes: Vec<_> = variables::all().filter_map(wrong).collect();
+        let lines = Limits::from(&read, terminal, &mut mistakes);
         let mut mistake = |variable, problem: &str| mistakes.push(Mistake { variable, problem: problem.to_owned() });
         let format = match read("LOG_FORMAT").as_deref() {
             None if terminal => LogFormat::Pretty,
@@ -110,7 +114,7 @@ impl Settings {
         let unheeded = |variable: &&Variable| variable.by == By::Nobody && read(variable.name).is_some();
         let unheeded = variables::all().filter(unheeded).map(|variable| variable.name).collect();
         let limits = AttributeLimits::read(&read);
-        Ok(Self { format, filter, traces, metrics, logs, service, attributes, limits, unheeded })
+        Ok(Self { format, lines, filter, traces, metrics, logs, service, attributes, limits, unheeded })
     }
 }
 

@@ -1,0 +1,140 @@
+//! The second net: e-mail addresses in whatever text leaves the process are masked, `alice@example.com` to
+//! `al***@example.com`, also where the at sign is `%40`. The first net is [`actors::auth::Email`], which never shows
+//! itself, and [`super::shown()`] for what clients chose.
+//!
+//! What must stay true: whatever [`actors::auth::Email`] takes for an address does not go through, what was masked stays
+//! as it is, and JSON stays JSON. Text without an at sign costs a glance.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memmem};
+use opentelemetry::{Array, Value};
+
+/// What an at sign is in a URL.
+const ENCODED: &str = "%40";
+/// What stands for the rest of a name.
+const REST: &str = "***";
+
+/// Whether there may be an address in it.
+pub(super) fn is_suspicious(text: &[u8]) -> bool {
+    memchr(b'@', text).is_some() || memmem::find(text, ENCODED.as_bytes()).is_some()
+}
+
+/// The text, its addresses masked.
+pub(super) fn masked(text: &str) -> Cow<'_, str> {
+    if !is_suspicious(text.as_bytes()) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::new();
+    // What was copied so far, and where the next address may begin.
+    let (mut copied, mut begin) = (0, 0);
+    while let Some((at, sign)) = next_sign(text, begin) {
+        let name = name_before(text.get(begin..at).unwrap_or_default());
+        begin = at + sign;
+        if !name.is_empty() && !is_masked(name) && is_domain(text.get(begin..).unwrap_or_default()) {
+            clean.push_str(text.get(copied..at - name.len()).unwrap_or_default());
+            let shown = if name.chars().count() > 2 { 2 } else { 1 };
+            clean.extend(name.chars().take(shown));
+            clean.push_str(REST);
+            copied = at;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    clean.push_str(text.get(copied..).unwrap_or_default());
+    Cow::Owned(clean)
+}
+
+/// Masks a value where it stands, and in lists.
+pub(super) fn mask_value(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(clean) = masked(text.as_str()) {
+                *value = clean.into();
+            }
+        }
+        Value::Array(Array::String(texts)) => {
+            for text in texts {
+                if let Cow::Owned(clean) = masked(text.as_str()) {
+                    *text = clean.into();
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The next at sign from `begin` on, and its length.
+fn next_sign(text: &str, begin: usize) -> Option<(usize, usize)> {
+    let rest = text.get(begin..)?;
+    let plain = rest.find('@').map(|at| (begin + at, 1));
+    let encoded = rest.find(ENCODED).map(|at| (begin + at, ENCODED.len()));
+    plain.into_iter().chain(encoded).min()
+}
+
+/// The longest end of the text that may be the name in an address.
+fn name_before(text: &str) -> &str {
+    let ends_it = |c: char| c.is_control() || c.is_whitespace() || "@\"<>(),;:\\".contains(c);
+    text.rsplit(ends_it).next().unwrap_or_default()
+}
+
+fn is_masked(name: &str) -> bool {
+    name.strip_suffix(REST).is_some_and(|shown| (1..=2).contains(&shown.chars().count()))
+}
+
+/// Whether the text begins with labels, at least two of them.
+fn is_domain(text: &str) -> bool {
+    let end = text.find(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '.'))).unwrap_or(text.len());
+    let mut labels = text.get(..end).unwrap_or_default().split('.');
+    labels.next().is_some_and(|label| !label.is_empty()) && labels.next().is_some_and(|label| !label.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::auth::Email;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_masked_wherever_they_stand_and_the_rest_is_left() {
+        for (text, clean) in [
+            ("nothing here", "nothing here"),
+            ("alice@example.com", "al***@example.com"),
+            ("al@example.com", "a***@example.com"),
+            ("al***@example.com, a***@b.cd", "al***@example.com, a***@b.cd"),
+            ("from <alice@example.com> to:bob.b+x@x-y.example!", "from <al***@example.com> to:bo***@x-y.example!"),
+            ("/users/alice%40example.com/x", "/u***%40example.com/x"),
+            ("Key (email)=(alice@example.com) exists", "Key (email)=(al***@example.com) exists"),
+            (r#"{"to":"o'brien/x=y@example.com"}"#, r#"{"to":"o'***@example.com"}"#),
+            ("user@localhost @example.com 3@ 50%40", "user@localhost @example.com 3@ 50%40"),
+            ("ä@ö.example ünal@ö.example", "ä***@ö.example ün***@ö.example"),
+            ("a@b@c.de", "a@b***@c.de"),
+        ] {
+            assert_eq!(masked(text), clean);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_address_goes_through_and_json_stays_json(
+            before in any::<String>(), name in "[^\\s@]{1,12}", domain in "[a-z0-9-]{1,5}(\\.[a-zß]{1,5}){1,2}",
+            after in any::<String>(),
+        ) {
+            let address = format!("{name}@{domain}");
+            // What ends with asterisks cannot be told from what was masked.
+            prop_assume!(Email::parse(&address).is_ok() && !name.ends_with('*'));
+            for text in [address.clone(), format!("{before} {address} {after}")] {
+                let json = serde_json::to_string(&serde_json::json!({"text": text})).unwrap_or_default();
+                for text in [text, json] {
+                    let clean = masked(&text).into_owned();
+                    prop_assert!(!clean.contains(&address), "{clean}");
+                    prop_assert_eq!(&masked(&clean), &clean);
+                    let was_json = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+                    prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&clean).is_ok(), was_json);
+                }
+            }
+        }
+    }
+}
