@@ -7,6 +7,7 @@
 mod exporters;
 pub mod instruments;
 mod logs;
+pub mod sampling;
 mod settings;
 mod shown;
 
@@ -17,9 +18,10 @@ use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Encoder, Registry, TextEncoder};
 
+use sampling::{Head, Ids};
 pub use settings::{LogFormat, Protocol, Settings};
 pub use shown::shown;
 
@@ -28,6 +30,8 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
 /// The providers. Whoever has this flushes them at the end.
 pub struct Telemetry {
+    /// Decides which traces are recorded.
+    pub head: Head,
     traces: SdkTracerProvider,
     metrics: SdkMeterProvider,
     logs: Option<SdkLoggerProvider>,
@@ -53,7 +57,12 @@ impl Telemetry {
         let metrics = metrics_provider(settings, resource.clone(), &registry)?;
         // Before the span processor is built, which counts what it has to drop.
         global::set_meter_provider(metrics.clone());
-        let traces = traces_provider(settings, resource.clone())?;
+        let head = match settings.export {
+            true => Head::read(|name| std::env::var(name).ok()),
+            // Ids without spans: for error bodies, log lines and `traceresponse`.
+            false => Head::off(),
+        };
+        let traces = traces_provider(settings, resource.clone(), head.clone())?;
         global::set_tracer_provider(traces.clone());
         let logs = match settings.export {
             true => Some(
@@ -65,7 +74,7 @@ impl Telemetry {
             false => None,
         };
         logs::install(settings, traces.tracer("callboard"), logs.as_ref())?;
-        Ok(Self { traces, metrics, logs, registry })
+        Ok(Self { head, traces, metrics, logs, registry })
     }
 
     /// Every instrument as Prometheus text.
@@ -96,13 +105,12 @@ impl Telemetry {
     }
 }
 
-fn traces_provider(settings: &Settings, resource: Resource) -> Result<SdkTracerProvider, SetupError> {
-    let builder = SdkTracerProvider::builder().with_resource(resource);
+fn traces_provider(settings: &Settings, resource: Resource, head: Head) -> Result<SdkTracerProvider, SetupError> {
+    let builder = SdkTracerProvider::builder().with_resource(resource).with_sampler(head);
+    let builder = builder.with_id_generator(Ids::default());
     Ok(match settings.export {
-        // The SDK reads the sampler from the environment, unless the code sets one.
         true => builder.with_span_processor(exporters::spans(settings)?).build(),
-        // Ids without spans: for error bodies, log lines and `traceresponse`.
-        false => builder.with_sampler(Sampler::AlwaysOff).build(),
+        false => builder.build(),
     })
 }
 

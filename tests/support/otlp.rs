@@ -37,6 +37,8 @@ pub struct Span {
     pub attributes: BTreeMap<String, String>,
     /// The traces and spans that it is linked with.
     pub links: Vec<(String, String)>,
+    /// What the caller's tracing system says of the trace.
+    pub state: String,
     /// Its status: 0 unset, 1 ok, 2 error.
     pub status: i32,
     /// The attributes of what it came from.
@@ -164,6 +166,7 @@ fn keep_spans(keeper: &watch::Sender<Exported>, export: &ExportTraceServiceReque
                     kind: span.kind(),
                     attributes: texts(&span.attributes),
                     links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
+                    state: span.trace_state.clone(),
                     status: span.status.as_ref().map_or(0, |status| status.code),
                     resource: attributes.clone(),
                 });

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanKind};
+use opentelemetry::trace::FutureExt as _;
 
-use super::message::{Job, JobError};
+use super::message::{Job, JobError, State};
 use super::store::{self, Failed};
 use super::stream::{Keys, Place, Sent};
-use super::{Effect, Shared};
+use super::{Effect, Shared, spans};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::retry::{Backoff, Next, after_failure};
@@ -67,15 +67,18 @@ impl Worker for Executor {
 impl Executor {
     async fn run(&self, run: RunJobs, scope: &Scope) -> Answer<RunJobs> {
         let (jobs, places): (Vec<Job>, Vec<Place>) = run.jobs.into_iter().unzip();
-        // The message came in the trace of the first; the others go on in their own.
-        let own = jobs.iter().skip(1).map(|job| Trace::from_traceparent(job.traceparent.as_deref()));
-        let spans: Vec<Span> = std::iter::once(scope.trace.clone()).chain(own).zip(&jobs).map(consumer_span).collect();
+        if jobs.len() > 1 {
+            let count = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
+            scope.trace.set(|| [KeyValue::new("messaging.batch.message_count", count)]);
+        }
+        let spans: Vec<Span> = jobs.iter().map(|job| spans::process(job, &scope.trace)).collect();
         jobs.iter().for_each(|job| metrics::jobs().queue_latency.record(job.waited.max(0.0) * 1e3, &kind(job)));
         let started = Instant::now();
         if self.together(&jobs, &spans, scope.deadline).await {
             let took = started.elapsed().as_secs_f64() * 1e3;
             jobs.iter().for_each(|job| metrics::jobs().duration.record(took, &kind(job)));
             jobs.iter().for_each(|job| metrics::jobs().completed.add(1, &kind(job)));
+            spans.iter().for_each(|span| spans::came_to(span, State::Completed));
             self.acknowledge(&places, scope.trace.clone()).await;
             return Ok(());
         }
@@ -100,15 +103,25 @@ impl Executor {
         };
         metrics::jobs().duration.record(started.elapsed().as_secs_f64() * 1e3, &kind);
         match result {
-            Ok(Done::Completed) => metrics::jobs().completed.add(1, &kind),
+            Ok(Done::Completed) => {
+                metrics::jobs().completed.add(1, &kind);
+                spans::came_to(span, State::Completed);
+            }
             Ok(Done::CalledOff) => {
+                spans::came_to(span, State::Cancelled);
                 let off = store::call_off(&self.0.postgres, &scope, job, self.0.boot).await?;
                 tracing::info!(job.id, job.attempt, off, "a running job was called off");
             }
-            Ok(Done::Fenced) => tracing::warn!(job.id, job.attempt, "an attempt was fenced off; it changed nothing"),
+            Ok(Done::Fenced) => {
+                span.settle();
+                span.fail("fenced", || "it was not the job's attempt any more".to_owned());
+                tracing::warn!(job.id, job.attempt, "an attempt was fenced off; it changed nothing");
+            }
             Err(error) => {
-                span.fail("job_failed", || "the attempt failed".to_owned());
-                self.failed(job, &error, &scope, &kind).await?;
+                spans::failed(span, &error);
+                if let Some(state) = self.failed(job, &error, &scope, &kind).await? {
+                    spans::came_to(span, state);
+                }
             }
         }
         Ok(())
@@ -184,13 +197,14 @@ impl Executor {
         Ok(Done::Completed)
     }
 
+    /// Ends a failed attempt; where the job stands then, if it was its attempt still.
     async fn failed(
         &self,
         job: &Job,
         error: &JobError,
         scope: &Scope,
         kind: &[KeyValue],
-    ) -> Result<(), Failure<std::convert::Infallible>> {
+    ) -> Result<Option<State>, Failure<std::convert::Infallible>> {
         metrics::jobs().failed.add(1, kind);
         let backoff = self.effect(job).and_then(|effect| effect.backoff()).unwrap_or(self.0.settings.backoff);
         let again = match error {
@@ -199,7 +213,7 @@ impl Executor {
             _ => again(job, &backoff, Duration::ZERO),
         };
         let text: String = error.to_string().chars().filter(|c| *c != '\0').take(4000).collect();
-        match store::fail(&self.0.postgres, scope, job, self.0.boot, &text, again).await? {
+        Ok(match store::fail(&self.0.postgres, scope, job, self.0.boot, &text, again).await? {
             Failed::Scheduled(due_ms) => {
                 tracing::warn!(job.id, job.attempt, %error, "an attempt failed and is tried again");
                 let keys = Keys::new(&self.0.settings.prefix);
@@ -208,17 +222,22 @@ impl Executor {
                     tracing::warn!(job.id, %fault, "a retry could not be put into Redis; the relay will");
                     store::unsend(&self.0.postgres, scope, &[job.id]).await?;
                 }
+                Some(State::Scheduled)
             }
             Failed::Discarded => {
                 metrics::jobs().discarded.add(1, kind);
                 tracing::error!(job.id, job.attempt, %error, "the last attempt failed: a dead letter");
+                Some(State::Discarded)
             }
-            Failed::Cancelled => tracing::info!(job.id, job.attempt, "a failed job was called off"),
+            Failed::Cancelled => {
+                tracing::info!(job.id, job.attempt, "a failed job was called off");
+                Some(State::Cancelled)
+            }
             Failed::Fenced => {
-                tracing::warn!(job.id, job.attempt, "a failed attempt was fenced off; it changed nothing")
+                tracing::warn!(job.id, job.attempt, "a failed attempt was fenced off; it changed nothing");
+                None
             }
-        }
-        Ok(())
+        })
     }
 
     async fn acknowledge(&self, places: &[Place], trace: Trace) {
@@ -232,20 +251,6 @@ impl Executor {
 
 fn kind(job: &Job) -> [KeyValue; 1] {
     [KeyValue::new("kind", job.kind.clone())]
-}
-
-/// An attempt's span, in the trace of what caused the job.
-fn consumer_span((trace, job): (Trace, &Job)) -> Span {
-    trace.child(|| {
-        SpanBuilder::from_name(format!("process {}", job.kind)).with_kind(SpanKind::Consumer).with_attributes([
-            KeyValue::new("messaging.system", "redis"),
-            KeyValue::new("messaging.operation.type", "process"),
-            KeyValue::new("messaging.operation.name", "process"),
-            KeyValue::new("messaging.destination.name", job.kind.clone()),
-            KeyValue::new("messaging.message.id", job.id.to_string()),
-            KeyValue::new("callboard.job.attempt", i64::from(job.attempt)),
-        ])
-    })
 }
 
 /// How long a failed attempt is held back, after which somebody may have `asked` for some time; `None` when it was the

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::store::{self, Rescue, Rescued};
 use super::stream::Keys;
-use super::{Settings, Shared};
+use super::{Settings, Shared, spans};
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::{Fault, Scope, Trace};
 
@@ -62,8 +62,9 @@ impl Rescuer {
         let Rescued { dead, taken } = store::rescue(postgres, scope, rescue).await?;
         // The dead may have taken entries from the stream and not yet claimed their jobs: nobody knows which.
         let resent = if dead > 0 { store::resend(postgres, scope, dead_after, BATCH).await? } else { 0 };
-        if dead > 0 || taken > 0 {
-            tracing::warn!(dead, taken, resent, "jobs were taken back");
+        taken.iter().for_each(spans::lost);
+        if dead > 0 || !taken.is_empty() {
+            tracing::warn!(dead, taken = taken.len(), resent, "jobs were taken back");
             self.0.wake.notify_one();
         }
         Ok(())

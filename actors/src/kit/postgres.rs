@@ -11,17 +11,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanBuilder, SpanKind};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 
 use super::error::{Dependency, Fault};
-use super::metrics;
+use super::peer::Peer;
 use super::readers::Readers;
+use super::run::{Run, Telling};
+use super::scope::Scope;
 use super::sql::Statement;
 use super::sqlstate::{Meaning, meaning};
-use super::trace::{Scope, Span};
 
 /// Parameters of a statement, in their order.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -39,6 +38,8 @@ pub struct Settings {
     pub connect_within: Duration,
     /// How long a statement may run, kept by the server.
     pub statement_within: Duration,
+    /// Whether sampled statements carry their `traceparent` in a comment.
+    pub comments: bool,
 }
 
 impl Settings {
@@ -64,7 +65,7 @@ impl Settings {
         if config.get_application_name().is_none() {
             config.application_name("callboard");
         }
-        Ok(Self { config, readers, writers, connect_within, statement_within })
+        Ok(Self { config, readers, writers, connect_within, statement_within, comments: false })
     }
 }
 
@@ -74,6 +75,7 @@ pub struct Postgres {
     readers: Arc<Readers>,
     scanners: Arc<Readers>,
     writers: Pool,
+    telling: Arc<Telling>,
 }
 
 impl Postgres {
@@ -84,7 +86,8 @@ impl Postgres {
     /// When the pool's settings contradict one another.
     pub fn new(settings: &Settings) -> Result<Self, Fault> {
         let readers = || Arc::new(Readers::new(settings));
-        Ok(Self { readers: readers(), scanners: readers(), writers: writers(settings, settings.writers)? })
+        let telling = Arc::new(Telling { peer: Peer::postgres(&settings.config), comments: settings.comments });
+        Ok(Self { readers: readers(), scanners: readers(), writers: writers(settings, settings.writers)?, telling })
     }
 
     /// The same with `count` writing connections that nobody else uses: for what must not wait behind requests and
@@ -122,7 +125,7 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        read(&self.readers, scope, statement, params).await
+        self.read_on(&self.readers, scope, statement, params).await
     }
 
     /// The same for a statement that may take long, on connections where it holds up only its like.
@@ -135,7 +138,7 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        read(&self.scanners, scope, statement, params).await
+        self.read_on(&self.scanners, scope, statement, params).await
     }
 
     /// Runs a statement that changes something, in a transaction of its own. It is run once more when
@@ -149,26 +152,18 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let run = Run::begin(scope, statement);
-        let mut result = self.write_once(scope, statement, params).await;
+        let run = Run::begin(&self.telling, scope, statement);
+        let mut result = self.write_once(&run, scope, params).await;
         if result.as_ref().is_err_and(Fault::is_about_timing) {
-            result = self.write_once(scope, statement, params).await;
+            run.again();
+            result = self.write_once(&run, scope, params).await;
         }
         run.end(result)
     }
 
-    async fn write_once(
-        &self,
-        scope: &Scope,
-        statement: &'static Statement,
-        params: Params<'_>,
-    ) -> Result<Vec<Row>, Fault> {
+    async fn write_once(&self, run: &Run<'_>, scope: &Scope, params: Params<'_>) -> Result<Vec<Row>, Fault> {
         let client = self.writers.get().await?;
-        let result = within(scope.deadline, async {
-            let prepared = client.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
-            client.query(&prepared, params).await.map_err(|e| classify(statement, e))
-        });
-        match result.await {
+        match within(scope.deadline, run.ask(&*client, params)).await {
             Some(result) => result,
             None => {
                 // The statement may be running still: nobody else shall wait behind it.
@@ -178,12 +173,34 @@ impl Postgres {
         }
     }
 
+    /// Reads on shared connections, once more when the connection went away: a read changes nothing.
+    async fn read_on(
+        &self,
+        readers: &Readers,
+        scope: &Scope,
+        statement: &'static Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        let run = Run::begin(&self.telling, scope, statement);
+        let result = within(scope.deadline, async {
+            match readers.query(&run, params).await {
+                Err(Fault::Unavailable { .. }) => {
+                    run.again();
+                    readers.query(&run, params).await
+                }
+                result => result,
+            }
+        });
+        let result = result.await.unwrap_or_else(|| Err(late()));
+        run.end(result)
+    }
+
     /// A connection of one's own, for a transaction of several statements (see [`Transaction`]).
     ///
     /// # Errors
     /// When PostgreSQL cannot be reached, or all connections are in use for too long.
     pub async fn connection(&self) -> Result<Connection, Fault> {
-        Ok(Connection(self.writers.get().await?))
+        Ok(Connection { client: self.writers.get().await?, telling: Arc::clone(&self.telling) })
     }
 
     /// Closes what is idle and refuses new writes.
@@ -206,7 +223,10 @@ fn writers(settings: &Settings, count: usize) -> Result<Pool, Fault> {
 }
 
 /// A connection that is one's own until it is dropped.
-pub struct Connection(deadpool_postgres::Object);
+pub struct Connection {
+    client: deadpool_postgres::Object,
+    telling: Arc<Telling>,
+}
 
 impl Connection {
     /// Begins a transaction.
@@ -214,12 +234,16 @@ impl Connection {
     /// # Errors
     /// When the connection went away.
     pub async fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
-        self.0.transaction().await.map(Transaction).map_err(|error| lost(&error))
+        let Self { client, telling } = self;
+        client.transaction().await.map(|open| Transaction { open, telling }).map_err(|error| lost(&error))
     }
 }
 
 /// Several statements that take effect together. Dropping it without a commit rolls back.
-pub struct Transaction<'a>(deadpool_postgres::Transaction<'a>);
+pub struct Transaction<'a> {
+    open: deadpool_postgres::Transaction<'a>,
+    telling: &'a Telling,
+}
 
 impl Transaction<'_> {
     /// Runs a statement within the transaction.
@@ -232,12 +256,9 @@ impl Transaction<'_> {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let run = Run::begin(scope, statement);
-        let result = within(scope.deadline, async {
-            let prepared = self.0.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
-            self.0.query(&prepared, params).await.map_err(|e| classify(statement, e))
-        });
-        run.end(result.await.unwrap_or_else(|| Err(late())))
+        let run = Run::begin(self.telling, scope, statement);
+        let result = within(scope.deadline, run.ask(&self.open, params)).await;
+        run.end(result.unwrap_or_else(|| Err(late())))
     }
 
     /// Makes it all true.
@@ -245,25 +266,8 @@ impl Transaction<'_> {
     /// # Errors
     /// When the connection went away: the outcome is unknown.
     pub async fn commit(self) -> Result<(), Fault> {
-        self.0.commit().await.map_err(|error| lost(&error))
+        self.open.commit().await.map_err(|error| lost(&error))
     }
-}
-
-/// Reads on shared connections, once more when the connection went away: a read changes nothing.
-async fn read(
-    readers: &Readers,
-    scope: &Scope,
-    statement: &'static Statement,
-    params: Params<'_>,
-) -> Result<Vec<Row>, Fault> {
-    let run = Run::begin(scope, statement);
-    let result = within(scope.deadline, async {
-        match readers.query(statement, params).await {
-            Err(Fault::Unavailable { .. }) => readers.query(statement, params).await,
-            result => result,
-        }
-    });
-    run.end(result.await.unwrap_or_else(|| Err(late())))
 }
 
 /// What `work` comes to, unless the deadline passes first.
@@ -272,48 +276,7 @@ async fn within<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T
 }
 
 fn late() -> Fault {
-    Fault::unavailable(Dependency::Postgres, "no answer before the deadline")
-}
-
-/// One run of a statement: its span, its count, its duration.
-struct Run<'a> {
-    scope: &'a Scope,
-    statement: &'static Statement,
-    span: Span,
-    started: Instant,
-}
-
-impl<'a> Run<'a> {
-    fn begin(scope: &'a Scope, statement: &'static Statement) -> Self {
-        scope.count(statement.summary);
-        let span = scope.client(|| {
-            let mut attributes = Vec::with_capacity(5);
-            attributes.push(KeyValue::new("db.system.name", "postgresql"));
-            attributes.push(KeyValue::new("db.query.text", statement.text));
-            attributes.push(KeyValue::new("db.query.summary", statement.summary));
-            if scope.size() > 1 {
-                attributes
-                    .push(KeyValue::new("db.operation.batch.size", i64::try_from(scope.size()).unwrap_or(i64::MAX)));
-            }
-            SpanBuilder::from_name(statement.summary).with_kind(SpanKind::Client).with_attributes(attributes)
-        });
-        Self { scope, statement, span, started: Instant::now() }
-    }
-
-    fn end<T>(self, result: Result<T, Fault>) -> Result<T, Fault> {
-        metrics::statement(self.statement.summary, self.started.elapsed(), self.scope.size());
-        if let Err(fault) = &result {
-            let error_type = match fault {
-                Fault::Statement { source, .. } => {
-                    source.code().map_or_else(|| "error".to_owned(), |code| code.code().to_owned())
-                }
-                _ => "unavailable".to_owned(),
-            };
-            // The driver's text can repeat values; the code tells enough.
-            self.span.fail(error_type, || "the statement failed".to_owned());
-        }
-        result
-    }
+    Fault::late(Dependency::Postgres, "no answer before the deadline")
 }
 
 /// Tells a statement that PostgreSQL refused from a connection that went away.
@@ -326,11 +289,14 @@ pub(super) fn classify(statement: &'static Statement, error: tokio_postgres::Err
 
 pub(super) fn lost(error: &dyn std::error::Error) -> Fault {
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    Fault::unavailable(Dependency::Postgres, format!("{error}{cause}"))
+    Fault::unavailable_for(Dependency::Postgres, "connection", format!("{error}{cause}"))
 }
 
 impl From<PoolError> for Fault {
     fn from(error: PoolError) -> Self {
-        lost(&error)
+        match error {
+            PoolError::Timeout(_) => Self::late(Dependency::Postgres, error),
+            error => lost(&error),
+        }
     }
 }

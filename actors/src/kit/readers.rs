@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use tokio_postgres::{NoTls, Row};
 
 use super::error::{Dependency, Fault};
-use super::postgres::{Params, Settings, classify, lost};
+use super::postgres::{Params, Settings, lost};
 use super::retry::Backoff;
 use super::routine::{Routine, Stopping};
-use super::sql::Statement;
+use super::run::Run;
 
 /// Between attempts to connect.
 const RECONNECT: Backoff = Backoff { base: Duration::from_millis(20), cap: Duration::from_millis(500) };
@@ -78,10 +78,8 @@ impl Readers {
         self.slots.iter().filter(|slot| slot.borrow().client().is_some()).count()
     }
 
-    pub(super) async fn query(&self, statement: &'static Statement, params: Params<'_>) -> Result<Vec<Row>, Fault> {
-        let client = self.client().await?;
-        let prepared = client.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
-        client.query(&prepared, params).await.map_err(|e| classify(statement, e))
+    pub(super) async fn query(&self, run: &Run<'_>, params: Params<'_>) -> Result<Vec<Row>, Fault> {
+        run.ask(&*self.client().await?, params).await
     }
 
     async fn client(&self) -> Result<Arc<ClientWrapper>, Fault> {
@@ -96,7 +94,7 @@ impl Readers {
             Ok(Ok(link)) => link.client().map(Arc::clone),
             _ => None,
         };
-        client.ok_or_else(|| Fault::unavailable(Dependency::Postgres, "no reading connection"))
+        client.ok_or_else(|| Fault::unavailable_for(Dependency::Postgres, "connection", "no reading connection"))
     }
 }
 
@@ -132,7 +130,7 @@ async fn keep(slot: &Slot, config: &tokio_postgres::Config, connect_within: Dura
         let making = tokio::time::timeout(connect_within * 2, deadpool::managed::Manager::create(&manager)).await;
         let made = match making {
             Ok(made) => made.map_err(|error| lost(&error)),
-            Err(_) => Err(Fault::unavailable(Dependency::Postgres, "no answer in time")),
+            Err(_) => Err(Fault::late(Dependency::Postgres, "no answer in time")),
         };
         match made {
             Ok(client) => {
