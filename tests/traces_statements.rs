@@ -18,7 +18,7 @@ async fn a_statement_that_a_request_runs_again_and_again_is_noticed() {
     let insert = "insert into articles (author_id, slug, title, body)
                   select $1, 'a-' || n, 't', 'b' from generate_series(1, 3600) as n";
     stage.execute(insert, &[&ann.id]).await;
-    let left = ann.client.json("DELETE", "/api/user", &json!({"password": PASSWORD})).await;
+    let left = ann.client.json("DELETE", "/api/user", &json!({"current_password": PASSWORD})).await;
     assert_eq!(left.status, 204, "{left:?}");
     let spans = receiver.trace(&left.trace_id(), &["DELETE /api/user"]).await;
     let request = named(&spans, "DELETE /api/user");
@@ -38,6 +38,10 @@ async fn a_sampled_statement_names_its_span_to_postgresql_where_the_settings_say
         let service = exporting(&stage, &["serve", "--no-workers"], &receiver.endpoint, &more).await;
         let ann = service.client().register("ann").await;
         let (slug, title) = (ann.publish("Found").await, format!("New title, {comments}"));
+        // Each connection prepares a statement once, and waits for locks then as well.
+        for _ in 0..4 {
+            service.client().get(&format!("/api/articles/{slug}")).await.expect(200);
+        }
         let lock = stage.locked("articles").await;
         let reading = tokio::spawn({
             let (client, path) = (service.client(), format!("/api/articles/{slug}"));
@@ -61,7 +65,7 @@ async fn a_sampled_statement_names_its_span_to_postgresql_where_the_settings_say
         // Writes, and transactions of several statements, go the same way.
         let changed = ann.client.put(&format!("/api/articles/{slug}"), &json!({"title": title, "body": "b"})).await;
         assert_eq!(changed.expect(200)["title"], title);
-        ann.client.json("DELETE", "/api/user", &json!({"password": PASSWORD})).await;
+        ann.client.json("DELETE", "/api/user", &json!({"current_password": PASSWORD})).await;
         service.stop().await;
     }
 }
