@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Instant;
+
 use serde_json::json;
 use support::client::PASSWORD;
 use support::otlp::Receiver;
@@ -93,4 +95,46 @@ async fn what_redis_is_asked_is_seen_and_so_is_that_it_does_not_answer() {
 /// An address where nobody listens.
 async fn vacant() -> std::net::SocketAddr {
     tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn a_hop_covers_the_wait_and_the_work_and_says_how_long_the_wait_was() {
+    let (stage, receiver) = (Stage::new().await, Receiver::start().await);
+    let service = exporting(&stage, &["serve", "--no-workers"], &receiver.endpoint, &[]).await;
+    let slug = service.client().register("ann").await.publish("Waited for").await;
+    let lock = stage.locked("articles").await;
+    let mut reading = Vec::new();
+    // The first ones keep the actor's hands full, so that the last one waits in its mailbox.
+    eventually("one waits", async || {
+        let (client, path) = (service.client(), format!("/api/articles/{slug}"));
+        reading.push(tokio::spawn(async move { client.get(&path).await }));
+        let actor = service.actor("root/articles/by_slug").await;
+        (actor["mailbox_depth"].as_u64() > Some(0)).then_some(())
+    })
+    .await;
+    let since = Instant::now();
+    assert!(stage.waiting_for_locks().await > 0, "their statements wait");
+    let waited = since.elapsed();
+    lock.batch_execute("rollback").await.unwrap();
+    let mut longest: f64 = 0.0;
+    for reading in reading {
+        let answer = reading.await.unwrap();
+        answer.expect(200);
+        let (hop, server) = ("actor articles/by_slug find", "GET /api/articles/{slug}");
+        let spans = receiver.trace(&answer.trace_id(), &[hop, server]).await;
+        let (hop, server) = (named(&spans, hop), named(&spans, server));
+        let queue_ms: f64 = hop.attribute("callboard.actor.queue_ms").parse().unwrap();
+        let millis = |(began, ended): (u64, u64)| (ended - began) as f64 / 1e6;
+        assert!(millis(hop.time) >= queue_ms, "{hop:?}");
+        assert!(millis(server.time) >= millis(hop.time), "{server:?} {hop:?}");
+        if let Some(statement) = spans.iter().find(|span| span.parent == hop.id) {
+            // Two clocks: one for spans, one for waits.
+            assert!(
+                millis((hop.time.0, statement.time.0)) + 1.0 >= queue_ms,
+                "{statement:?} begins after {hop:?} waited"
+            );
+        }
+        longest = longest.max(queue_ms);
+    }
+    assert!(longest >= waited.as_secs_f64() * 1e3, "{longest} ms, and nobody was answered for {waited:?}");
 }

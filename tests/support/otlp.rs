@@ -33,6 +33,8 @@ pub struct Span {
     pub name: String,
     /// Its kind.
     pub kind: SpanKind,
+    /// When it began and when it ended, in nanoseconds since 1970.
+    pub time: (u64, u64),
     /// Its attributes as text.
     pub attributes: BTreeMap<String, String>,
     /// The traces and spans that it is linked with.
@@ -164,6 +166,7 @@ fn keep_spans(keeper: &watch::Sender<Exported>, export: &ExportTraceServiceReque
                     parent: hex(&span.parent_span_id),
                     name: span.name.clone(),
                     kind: span.kind(),
+                    time: (span.start_time_unix_nano, span.end_time_unix_nano),
                     attributes: texts(&span.attributes),
                     links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
                     state: span.trace_state.clone(),
