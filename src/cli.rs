@@ -9,6 +9,7 @@ use std::time::Duration;
 use actors::migrations;
 use clap::{Parser, Subcommand};
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::app::{self, Role};
 use crate::config::{Config, Mistake};
@@ -90,21 +91,18 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Serve { no_workers } => serve(if no_workers { Role::Api } else { Role::All }).await,
         Command::Work => serve(Role::Worker).await,
         Command::Dev(arguments) => develop::run(Path::new(".callboard"), arguments.ephemeral, &arguments.command).await,
-        Command::CheckConfig => {
-            with_config(async |_| {
-                say("the settings are fine");
-                ExitCode::SUCCESS
-            })
-            .await
-        }
+        Command::CheckConfig => by_itself("check-config", check_config()).await,
         Command::Migrate => observed("migrate", migrate).await,
         Command::Doctor { probe: Some(path) } => crate::doctor::probe(&path).await,
         Command::Doctor { probe: None } => observed("doctor", crate::doctor::examine).await,
         Command::Actors(arguments) => asking("actors", operate::run(arguments)).await,
         Command::Jobs(arguments) => asking("jobs", operate::run_jobs(arguments)).await,
         Command::Openapi => {
-            say(&crate::api::docs::document());
-            ExitCode::SUCCESS
+            by_itself("openapi", async {
+                say(&crate::api::docs::document());
+                ExitCode::SUCCESS
+            })
+            .await
         }
     }
 }
@@ -128,8 +126,8 @@ async fn observed(name: &'static str, command: impl AsyncFnOnce(Config) -> ExitC
 
 /// Runs a command that asks a running process, and so needs no setting of a process but those of telemetry.
 async fn asking(name: &'static str, command: impl Future<Output = ExitCode>) -> ExitCode {
-    let settings = match telemetry_settings() {
-        Ok(settings) => telemetry::Settings { filter: QUIET.to_owned(), ..settings },
+    let settings = match quiet_settings() {
+        Ok(settings) => settings,
         Err(mistakes) => return report(mistakes.into_iter()),
     };
     match Telemetry::start(&settings) {
@@ -138,11 +136,43 @@ async fn asking(name: &'static str, command: impl Future<Output = ExitCode>) -> 
     }
 }
 
+/// Runs a command that needs nothing, and is not kept from its work by settings of telemetry that are wrong.
+async fn by_itself(name: &'static str, command: impl Future<Output = ExitCode>) -> ExitCode {
+    match quiet_settings().ok().and_then(|settings| Telemetry::start(&settings).ok()) {
+        Some(telemetry) => under_span(name, telemetry, command).await,
+        None => command.await,
+    }
+}
+
+fn quiet_settings() -> Result<telemetry::Settings, Vec<Mistake>> {
+    telemetry_settings().map(|settings| telemetry::Settings { filter: QUIET.to_owned(), ..settings })
+}
+
 async fn under_span(name: &'static str, telemetry: Telemetry, command: impl Future<Output = ExitCode>) -> ExitCode {
-    let span = tracing::info_span!("command", otel.name = format!("command {name}"));
-    let status = command.instrument(span).await;
+    let span = tracing::info_span!(
+        "command",
+        otel.name = format!("command {name}"),
+        otel.status_code = Empty,
+        "error.type" = Empty,
+    );
+    let status = command.instrument(span.clone()).await;
+    if status != ExitCode::SUCCESS {
+        let wrong_settings = status == ExitCode::from(BAD_CONFIG);
+        span.record("error.type", if wrong_settings { "bad_config" } else { "failed" });
+        span.record("otel.status_code", "ERROR");
+    }
+    // It ends before what is left is exported.
+    drop(span);
     telemetry.shutdown();
     status
+}
+
+async fn check_config() -> ExitCode {
+    with_config(async |_| {
+        say("the settings are fine");
+        ExitCode::SUCCESS
+    })
+    .await
 }
 
 async fn migrate(config: Config) -> ExitCode {

@@ -23,9 +23,11 @@ use crate::webhooks::{Allowed, Authorities, Client};
 mod front;
 mod hidden;
 mod throttling;
+mod tracing;
 
 pub use front::Front;
 pub use hidden::Hidden;
+pub use tracing::{Excluded, Propagation, Tracing};
 
 /// How often the watchdog looks at the actors.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -61,6 +63,8 @@ pub struct Config {
     pub cors: Origins,
     /// Answers of so many bytes are compressed; 0 for none at all.
     pub compress_from: usize,
+    /// What spans say and which requests make them.
+    pub tracing: Tracing,
     /// What this process is called in the ledger.
     pub node: String,
     /// Every limit.
@@ -139,8 +143,10 @@ impl Config {
         let connect_within = table.millis("DATABASE_CONNECT_TIMEOUT_MS", 1000);
         let statement_within = table.millis("DATABASE_STATEMENT_TIMEOUT_MS", 5000);
         let (readers, writers) = (table.count("DATABASE_READERS", 2), table.count("DATABASE_WRITERS", 16));
+        let tracing = Tracing::read(&mut table);
         let postgres = table.required("DATABASE_URL", |url| {
-            postgres::Settings::new(url, readers, writers, connect_within, statement_within)
+            let settings = postgres::Settings::new(url, readers, writers, connect_within, statement_within)?;
+            Ok(postgres::Settings { comments: tracing.sql_comments, ..settings })
         });
         let redis = table.required("REDIS_URL", redis::Url::parse);
         let secrets = table.required("JWT_SECRET", auth::Secrets::parse);
@@ -174,6 +180,7 @@ impl Config {
                     throttle,
                     cors,
                     compress_from,
+                    tracing,
                     node,
                     limits,
                 })
@@ -197,7 +204,10 @@ impl Config {
                 hold: limits.hold,
             },
             webhooks: webhooks::Settings {
-                post: Arc::new(Client::new(self.webhooks_allowed.clone(), self.webhooks_authorities.clone())),
+                post: Arc::new(
+                    Client::new(self.webhooks_allowed.clone(), self.webhooks_authorities.clone())
+                        .propagating(self.tracing.propagation),
+                ),
                 backoff: Backoff { base: limits.webhook_backoff, cap: limits.webhook_backoff_cap },
                 at_once: limits.webhooks_at_once,
                 keep: limits.webhook_deliveries_keep,

@@ -30,6 +30,7 @@ pub mod request;
 pub mod response;
 pub mod router;
 pub mod server;
+mod server_span;
 pub mod telemetry;
 pub mod throttling;
 pub mod webhooks;

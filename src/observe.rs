@@ -7,15 +7,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actors::kit::cause::Cause;
-use actors::kit::trace::{Span, Tally, parse_traceparent};
+use actors::kit::scope::Tally;
 use actors::kit::{Caller, Trace};
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ALLOW, CONNECTION, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Version};
-use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::trace::FutureExt as _;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -25,17 +24,16 @@ use crate::request::Request;
 use crate::response::{self, Response};
 use crate::router::{Audience, Found, Router};
 use crate::server::head;
+use crate::server_span::{self, Incoming as Told, known_method};
 use crate::telemetry::instruments::{self, Completed};
+use crate::telemetry::sampling::Begun;
 use crate::telemetry::{self, shown};
 use crate::throttling::{self, Noted};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: &str = "traceparent";
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 /// What paths have, some of them each.
 const EVERY_METHOD: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
-/// A statement that ran more often than this in one request is probably in a loop.
-const N_PLUS_ONE: u32 = 5;
 
 /// Answers a request; never fails.
 pub async fn answer(
@@ -54,14 +52,10 @@ pub async fn answer(
     let cause = Cause::request(shown(id.to_str().unwrap_or_default()));
     let client = app.config.trusted_proxies.client(peer, &head.headers);
     let tally = Arc::new(Tally::default());
-    let remote = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parse_traceparent);
-    let span = observed.then(|| server_span(&head, remote.as_ref(), route, client, &tally, cause.clone()));
-    let trace = span
-        .as_ref()
-        .map_or_else(|| Trace::unrecorded(remote.as_ref()).caused_by(cause.clone()), |span| span.trace().clone());
+    let begun = begin(&app, router.audience, &head, route, (&id, client, cause), (observed, &tally));
+    let trace = begun.trace().clone();
     // Only where no route says it.
     let path = if route.is_none() { shown(head.uri.path()).into_owned() } else { String::new() };
-    let trace_id = trace.span_context().trace_id().to_string();
     let caller = Caller { trace: trace.clone(), deadline: started + app.config.limits.request_within };
     let active = instruments::active(known_method(&method));
     let noted = Noted::default();
@@ -71,7 +65,7 @@ pub async fn answer(
     let answered = handled.with_context(trace.context().clone()).await;
     let answered = answered.unwrap_or_else(|_| Err(ApiError::internal()));
     let code = answered.as_ref().err().map(|error| error.code);
-    let mut response = answered.unwrap_or_else(|error| response::error(error, &trace_id));
+    let mut response = answered.unwrap_or_else(|error| response::error(error, &trace_id(&trace)));
     drop(active);
     response = http::finish(response, asked, &app.config).await;
     decorate(&mut response, &id, &trace);
@@ -86,14 +80,12 @@ pub async fn answer(
     let completed = Completed {
         method: known_method(&method),
         route,
-        version: protocol_version(version),
+        version: server_span::protocol_version(version),
         status,
         error: status.is_server_error().then_some(code.unwrap_or("unhealthy")),
         took: started.elapsed(),
     };
-    if let Some(span) = span {
-        finish(span, &completed, &tally, &path);
-    }
+    finish(begun, observed, &completed, &tally, &path);
     instruments::completed(&completed);
     if method == Method::HEAD { without_body(response) } else { response }
 }
@@ -148,48 +140,44 @@ fn options(app: &App, head: &Parts, allow: &str, audience: Audience) -> Response
     response
 }
 
-fn server_span(
+/// The request's span, or its ids alone: that is decided before anything is built.
+fn begin(
+    app: &App,
+    audience: Audience,
     head: &Parts,
-    remote: Option<&SpanContext>,
     route: Option<&'static str>,
-    client: ClientAddress,
-    tally: &Arc<Tally>,
-    cause: Cause,
-) -> Span {
-    let parent = remote.map(|span| Context::new().with_remote_span_context(span.clone())).unwrap_or_default();
-    let method = known_method(&head.method);
-    let mut attributes = Vec::with_capacity(8);
-    attributes.push(KeyValue::new("http.request.method", method));
-    attributes.push(KeyValue::new("url.path", shown(head.uri.path()).into_owned()));
-    attributes.push(KeyValue::new("url.scheme", "http"));
-    attributes.push(KeyValue::new("client.address", client.to_string()));
-    attributes.push(KeyValue::new("network.protocol.version", protocol_version(head.version)));
-    if let Some(route) = route {
-        attributes.push(KeyValue::new("http.route", route));
-    }
-    if let Some(agent) = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()) {
-        attributes.push(KeyValue::new("user_agent.original", shown(agent).into_owned()));
-    }
-    let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
-    let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server).with_attributes(attributes);
-    Trace::new(parent, Some(Arc::clone(tally))).caused_by(cause).root(builder)
+    (id, client, cause): (&HeaderValue, ClientAddress, Cause),
+    (observed, tally): (bool, &Arc<Tally>),
+) -> Begun {
+    let tracing = &app.config.tracing;
+    let parent = server_span::caller(&head.headers, tracing.propagation);
+    let wanted = observed && !route.is_some_and(|route| tracing.excluded.covers(&head.method, route));
+    app.telemetry.head.begin(parent, (Arc::clone(tally), cause), wanted, || {
+        server_span::describe(&Told {
+            head,
+            method: known_method(&head.method),
+            route,
+            id,
+            client: tracing.client_address.then_some(client),
+            listener: match audience {
+                Audience::Everyone => app.config.http_addr,
+                Audience::Operators => app.config.admin_addr,
+            },
+        })
+    })
 }
 
-fn finish(span: Span, completed: &Completed, tally: &Tally, path: &str) {
-    let (statements, most) = tally.totals();
-    span.trace().set(|| {
-        [
-            KeyValue::new("http.response.status_code", i64::from(completed.status.as_u16())),
-            KeyValue::new("db.query_count", i64::from(statements)),
-        ]
-    });
-    if most > N_PLUS_ONE {
-        span.trace().set(|| [KeyValue::new("db.potential_n_plus_one", true)]);
+fn trace_id(trace: &Trace) -> String {
+    trace.span_context().trace_id().to_string()
+}
+
+fn finish(begun: Begun, observed: bool, completed: &Completed, tally: &Tally, path: &str) {
+    if let Begun::Recorded(span) = &begun {
+        server_span::conclude(span, completed, tally);
     }
-    if let Some(error) = completed.error {
-        span.fail(error, || "the request failed".to_owned());
+    if observed {
+        telemetry::completed(begun.trace(), completed, path, tally.statements());
     }
-    telemetry::completed(span.trace(), completed, path, statements);
 }
 
 /// The request's own id when it is 1 to 128 printable ASCII characters, else a new one.
@@ -210,7 +198,7 @@ pub(crate) fn new_request_id() -> HeaderValue {
 pub(crate) fn decorate(response: &mut Response, id: &HeaderValue, trace: &Trace) {
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.clone());
-    if let Some(Ok(value)) = trace.traceparent().map(|text| HeaderValue::from_str(&text)) {
+    if let Some(Ok(value)) = trace.traceparent().map(HeaderValue::try_from) {
         headers.insert(TRACERESPONSE, value);
     }
 }
@@ -224,26 +212,4 @@ fn without_body(response: Response) -> Response {
         head.headers.insert(hyper::header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Response::from_parts(head, response::Body::Left(http_body_util::Full::default()))
-}
-
-/// The method for spans and metrics, whose values have to be few.
-fn known_method(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "_OTHER",
-    }
-}
-
-fn protocol_version(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_2 => "2",
-        Version::HTTP_10 => "1.0",
-        _ => "1.1",
-    }
 }

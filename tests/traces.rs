@@ -8,43 +8,8 @@ use serde_json::json;
 use support::client::PASSWORD;
 use support::otlp::{Receiver, Span};
 use support::service::JWT_SECRET;
+use support::traces::{above, exporting, is_statement, named};
 use support::{Service, Stage, eventually};
-
-async fn exporting(stage: &Stage, arguments: &[&str], endpoint: &str, more: &[(&str, &str)]) -> Service {
-    let mut variables = vec![
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
-        ("OTEL_BLRP_SCHEDULE_DELAY", "50"),
-        ("OTEL_METRIC_EXPORT_INTERVAL", "200"),
-    ];
-    variables.extend(more);
-    Service::run(stage, arguments, &variables).await
-}
-
-#[track_caller]
-fn named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
-    let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
-    assert_eq!(found.len(), 1, "spans named {name} in {:#?}", spans.iter().map(|span| &span.name).collect::<Vec<_>>());
-    found[0]
-}
-
-/// What lies above a span, from its parent to the root of what we have.
-fn above<'a>(spans: &'a [Span], span: &Span) -> Vec<&'a str> {
-    match spans.iter().find(|other| other.id == span.parent) {
-        Some(parent) => [&[parent.name.as_str()], above(spans, parent).as_slice()].concat(),
-        None => Vec::new(),
-    }
-}
-
-fn is_statement(span: &Span, summary: &str) {
-    assert_eq!(span.kind, SpanKind::Client, "{span:?}");
-    assert_eq!(span.attribute("db.system.name"), "postgresql");
-    assert_eq!(span.attribute("db.query.summary"), summary);
-    let text = span.attribute("db.query.text");
-    assert!(text.contains("$1"), "no placeholder in {text}");
-    assert!(!text.contains("at length") && !text.contains("News"), "a value is in {text}");
-}
 
 #[tokio::test]
 async fn one_trace_leads_from_a_request_to_the_notification_that_it_causes() {
@@ -59,7 +24,8 @@ async fn one_trace_leads_from_a_request_to_the_notification_that_it_causes() {
     stage.jobs_done().await;
     assert_eq!(bob.inbox().await.1, 1);
     let (server, send, process) = ("POST /api/articles", "send article_published", "process article_published");
-    let spans = receiver.trace(&answer.trace_id(), &[server, send, process, "jobs/complete", "XADD", "XACK"]).await;
+    let spans =
+        receiver.trace(&answer.trace_id(), &[server, send, process, "jobs/complete", "XADD", "XACK XDEL"]).await;
 
     let request = named(&spans, server);
     assert_eq!((request.kind, request.parent.as_str(), request.status), (SpanKind::Server, "", 0));
@@ -71,6 +37,18 @@ async fn one_trace_leads_from_a_request_to_the_notification_that_it_causes() {
     assert_eq!(request.attribute("user.id"), ann.id.to_string());
     assert_eq!(request.attribute("db.query_count"), "2");
     assert_eq!(request.resource["service.name"], "api");
+    let api_port = api.api.unwrap().port().to_string();
+    for (name, value) in [
+        ("server.address", "127.0.0.1"),
+        ("server.port", api_port.as_str()),
+        ("url.scheme", "http"),
+        ("url.path", "/api/articles"),
+        ("network.protocol.version", "1.1"),
+        ("callboard.request.id", answer.header("x-request-id").unwrap()),
+    ] {
+        assert_eq!(request.attribute(name), value, "{name}");
+    }
+    assert!(!request.attributes.contains_key("client.address"), "addresses are told only where somebody wants that");
 
     for (hop, path, message, statement) in [
         ("actor auth/sessions check_session", "root/auth/sessions", "check_session", "auth/check_sessions"),
@@ -102,10 +80,13 @@ async fn one_trace_leads_from_a_request_to_the_notification_that_it_causes() {
         assert_eq!(query.parent, consumer.id);
         is_statement(query, statement);
     }
-    for (command, parent) in [("XADD", producer), ("XACK", consumer)] {
+    for (command, operation, parent) in [("XADD", "XADD", producer), ("XACK XDEL", "PIPELINE", consumer)] {
         let redis = named(&spans, command);
         assert_eq!((redis.kind, &redis.parent), (SpanKind::Client, &parent.id));
-        assert_eq!((redis.attribute("db.system.name"), redis.attribute("db.operation.name")), ("redis", command));
+        assert_eq!((redis.attribute("db.system.name"), redis.attribute("db.operation.name")), ("redis", operation));
+        assert_eq!(redis.attribute("db.namespace"), stage.redis_url.rsplit(['/', '=']).next().unwrap());
+        assert!(!redis.attribute("server.address").is_empty());
+        assert_eq!(redis.attributes.contains_key("db.operation.batch.size"), operation == "PIPELINE");
     }
     api.stop().await;
     worker.stop().await;
@@ -147,6 +128,9 @@ async fn failures_are_seen_in_the_trace_and_refusals_are_none() {
     assert_eq!((request.status, request.attribute("error.type")), (2, "internal_error"));
     let statement = named(&spans, "articles/create");
     assert_eq!((statement.status, statement.attribute("error.type")), (2, "23514"), "a code, no text");
+    assert_eq!(statement.attribute("db.response.status_code"), "23514");
+    let hop = named(&spans, "actor articles/creator create");
+    assert_eq!((hop.status, hop.attribute("error.type")), (2, "23514"));
     let unknown = service.client().get("/nothing/of/this/name").await;
     let spans = receiver.trace(&unknown.trace_id(), &["GET"]).await;
     assert!(!named(&spans, "GET").attributes.contains_key("http.route"), "a raw path is no route");
@@ -179,30 +163,6 @@ async fn a_statement_that_serves_several_requests_is_linked_with_all_of_them() {
         assert!(hop.links.contains(&(shared.trace.clone(), shared.id.clone())), "{hop:?} is linked back");
         assert_eq!(named(&spans, "GET /api/articles/{slug}").attribute("db.query_count"), "1");
     }
-}
-
-#[tokio::test]
-async fn every_attempt_of_a_job_is_in_the_trace_that_caused_it() {
-    let (stage, receiver) = (Stage::new().await, Receiver::start().await);
-    let service = exporting(&stage, &["serve"], &receiver.endpoint, &[("JOB_BACKOFF_MS", "1")]).await;
-    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
-    let insert = "insert into jobs (kind, args, max_attempts, traceparent) values ('followed', '{}', 3, $1)";
-    stage.execute(insert, &[&traceparent]).await;
-    stage.jobs_done().await;
-    let attempts = |spans: &[Span]| spans.iter().filter(|span| span.name == "process followed").count();
-    let seen = receiver
-        .wait_for("three attempts", |seen| {
-            attempts(&seen.spans.iter().filter(|span| span.trace == trace).cloned().collect::<Vec<_>>()) == 3
-        })
-        .await;
-    let processed = seen.spans.iter().filter(|span| span.name == "process followed");
-    assert!(processed.clone().all(|span| span.status == 2), "all of them failed");
-    let mut numbers: Vec<_> = processed.map(|span| span.attribute("callboard.job.attempt")).collect();
-    numbers.sort_unstable();
-    assert_eq!(numbers, ["1", "2", "3"]);
-    let jobs = service.operator().get("/jobs?state=discarded").await.expect(200);
-    assert_eq!(jobs["jobs"][0]["trace_id"], trace);
 }
 
 #[tokio::test]
@@ -338,7 +298,7 @@ async fn a_receiver_that_never_answers_harms_nobody() {
 async fn a_span_says_where_its_request_came_from_as_far_as_that_is_to_be_believed() {
     let (stage, receiver) = (Stage::new().await, Receiver::start().await);
     for (trusted, expected) in [("", "127.0.0.1"), ("127.0.0.1", "203.0.113.9")] {
-        let more = [("TRUSTED_PROXIES", trusted)];
+        let more = [("TRUSTED_PROXIES", trusted), ("TRACE_CLIENT_ADDRESS", "true")];
         let api = exporting(&stage, &["serve", "--no-workers"], &receiver.endpoint, &more).await;
         let headers = [("x-forwarded-for", "198.51.100.1, 203.0.113.9")];
         let answer = api.client().send("GET", "/api/articles", &headers, "").await;

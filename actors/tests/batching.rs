@@ -5,6 +5,7 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
+use actors::kit::Under;
 use actors::kit::batcher::{Answers, Gather};
 use actors::kit::{Command, Endpoint, Failure, Fault, Scope};
 use actors::supervision::{Root, Strategy, child};

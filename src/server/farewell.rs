@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::kit::Trace;
+use actors::kit::trace::new_trace_id;
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
+use opentelemetry::trace::TraceState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -54,7 +56,7 @@ fn text() -> Vec<u8> {
         header: Some((RETRY_AFTER, HeaderValue::from_static("1"))),
         ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message)
     };
-    let trace = Trace::unrecorded(None);
+    let trace = Trace::unrecorded(new_trace_id(), TraceState::NONE, None);
     let mut response = response::error(error, &trace.span_context().trace_id().to_string());
     crate::observe::decorate(&mut response, &crate::observe::new_request_id(), &trace);
     let (head, body) = response.into_parts();

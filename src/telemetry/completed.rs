@@ -25,7 +25,7 @@ pub fn completed(trace: &Trace, request: &Completed, path: &str, statements: u32
                 // A raw path only where there is no route that says as much.
                 url.path = request.route.is_none().then_some(path),
                 http.response.status_code = status,
-                "error.type" = request.status.is_server_error().then(|| request.status.as_str()),
+                "error.type" = request.error,
                 duration_ms = request.took.as_secs_f64() * 1e3,
                 db.query_count = statements,
                 "request completed"

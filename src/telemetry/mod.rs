@@ -15,6 +15,7 @@ mod masked_spans;
 mod process;
 mod prometheus;
 mod runtime;
+pub mod sampling;
 mod settings;
 mod shown;
 
@@ -29,12 +30,13 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 
 pub use self::completed::completed;
 use self::export::Exports;
 pub use self::logs::{Limits, flush};
 pub use self::prometheus::MEDIA as PROMETHEUS;
+use self::sampling::{Head, Ids};
 pub use self::settings::{AttributeLimits, Destination, LogFormat, Protocol, Settings, Signal};
 pub use shown::shown;
 
@@ -43,6 +45,8 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
 /// The providers. Whoever has this flushes them at the end.
 pub struct Telemetry {
+    /// Decides which traces are recorded.
+    pub head: Head,
     traces: SdkTracerProvider,
     metrics: SdkMeterProvider,
     logs: Option<SdkLoggerProvider>,
@@ -68,7 +72,12 @@ impl Telemetry {
         let metrics = metrics_provider(settings, &exports, resource.clone(), &registry)?;
         // Before the processors are built, which count what they have to drop.
         global::set_meter_provider(metrics.clone());
-        let traces = traces_provider(settings, &exports, resource.clone())?;
+        let head = match settings.traces {
+            Some(_) => Head::read(|name| std::env::var(name).ok()),
+            // Ids without spans: for error bodies, log lines and `traceresponse`.
+            None => Head::off(),
+        };
+        let traces = traces_provider(settings, &exports, resource.clone(), head.clone())?;
         global::set_tracer_provider(traces.clone());
         let logs = exports.logs(settings)?.map(|processor| {
             SdkLoggerProvider::builder().with_resource(resource).with_log_processor(processor).build()
@@ -78,7 +87,7 @@ impl Telemetry {
             let variables = settings.unheeded.join(", ");
             tracing::warn!(variables, "settings of OpenTelemetry that nobody honours here");
         }
-        Ok(Self { traces, metrics, logs, registry, _exports: exports })
+        Ok(Self { head, traces, metrics, logs, registry, _exports: exports })
     }
 
     /// Every instrument as Prometheus text.
@@ -136,13 +145,13 @@ fn traces_provider(
     settings: &Settings,
     exports: &Exports,
     resource: Resource,
+    head: Head,
 ) -> Result<SdkTracerProvider, SetupError> {
     let builder = SdkTracerProvider::builder().with_resource(resource).with_span_limits(settings.limits.span);
+    let builder = builder.with_sampler(head).with_id_generator(Ids::default());
     Ok(match exports.spans(settings)? {
-        // The SDK reads the sampler from the environment, unless the code sets one.
         Some(processor) => builder.with_span_processor(processor).build(),
-        // Ids without spans: for error bodies, log lines and `traceresponse`.
-        None => builder.with_sampler(Sampler::AlwaysOff).build(),
+        None => builder.build(),
     })
 }
 

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use actors::kit::Scope;
 use actors::kit::trace::Span;
+use actors::kit::{Scope, Under};
 use actors::webhooks::{Answered, Letter, Post, Undelivered, Unfit};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -21,9 +21,12 @@ use super::allowed::Allowed;
 use super::connection::{self, Reply};
 use super::target::Target;
 use super::tls::Authorities;
+use crate::config::Propagation;
 
 /// Who says so.
 const AGENT: &str = concat!("callboard/", env!("CARGO_PKG_VERSION"));
+/// What is said of a receiver that takes too long.
+const LATE: &str = "no answer in time";
 /// How many redirects are followed.
 const REDIRECTS: i64 = 3;
 
@@ -33,6 +36,8 @@ pub struct Client {
     allowed: Allowed,
     /// What TLS trusts besides the system's authorities.
     authorities: Authorities,
+    /// Whether receivers are told the trace.
+    propagation: Propagation,
     /// Made when it is first needed, since the system's certificates take a while to read.
     connector: OnceLock<Result<TlsConnector, Undelivered>>,
 }
@@ -46,7 +51,12 @@ impl fmt::Debug for Client {
 impl Client {
     /// One that sends to addresses that are `allowed` and trusts these authorities besides the system's.
     pub fn new(allowed: Allowed, authorities: Authorities) -> Self {
-        Self { allowed, authorities, connector: OnceLock::new() }
+        Self { allowed, authorities, propagation: Propagation::default(), connector: OnceLock::new() }
+    }
+
+    /// The same, telling receivers the trace or not.
+    pub fn propagating(self, propagation: Propagation) -> Self {
+        Self { propagation, ..self }
     }
 
     /// Whether every address that the host has now may be sent to.
@@ -66,7 +76,8 @@ impl Client {
         let mut target = Target::parse(letter.url).map_err(|unfit| Undelivered(format!("the URL {unfit}").into()))?;
         for hop in 0..=REDIRECTS {
             let span = scope.client(|| describe(&target, hop));
-            let reply = self.hop(&target, &letter, &span).await;
+            let reply = tokio::time::timeout_at(scope.deadline.into(), self.hop(&target, &letter, &span)).await;
+            let reply = reply.unwrap_or_else(|_| Err(Undelivered(LATE.into())));
             match &reply {
                 Ok(Reply { answered: Answered { status, .. }, .. }) => {
                     span.trace().set(|| [KeyValue::new("http.response.status_code", i64::from(*status))]);
@@ -74,7 +85,7 @@ impl Client {
                         span.fail(status.to_string(), String::new);
                     }
                 }
-                Err(undelivered) => span.fail("undelivered", || undelivered.to_string()),
+                Err(undelivered) => span.fail(error_type(undelivered), || undelivered.to_string()),
             }
             // Its owner knows the URL, and has to be told that this is not about that.
             let reply = reply.map_err(|undelivered| match hop {
@@ -105,8 +116,13 @@ impl Client {
         for (name, value) in &letter.headers {
             request = request.header(*name, value);
         }
-        if let Some(traceparent) = span.trace().traceparent() {
+        if self.propagation == Propagation::TraceContext
+            && let Some(traceparent) = span.trace().traceparent()
+        {
             request = request.header("traceparent", traceparent);
+            if let Some(tracestate) = span.trace().tracestate() {
+                request = request.header("tracestate", tracestate);
+            }
         }
         let request = request.body(Full::new(Bytes::copy_from_slice(letter.body.as_bytes())));
         let request = request.map_err(|_| Undelivered("no request can be made of the URL".into()))?;
@@ -115,12 +131,18 @@ impl Client {
     }
 }
 
+/// All that took too long says so at its end.
+fn error_type(undelivered: &Undelivered) -> &'static str {
+    if undelivered.0.ends_with("in time") { "timeout" } else { "undelivered" }
+}
+
 fn describe(target: &Target, hop: i64) -> SpanBuilder {
     let mut attributes = vec![
         KeyValue::new("http.request.method", "POST"),
         KeyValue::new("server.address", target.server_name()),
         KeyValue::new("server.port", i64::from(target.port())),
-        KeyValue::new("url.full", target.without_query()),
+        KeyValue::new("url.full", target.origin()),
+        KeyValue::new("network.protocol.version", "1.1"),
     ];
     if hop > 0 {
         attributes.push(KeyValue::new("http.request.resend_count", hop));
@@ -138,10 +160,7 @@ impl Post for Client {
     }
 
     fn post<'a>(&'a self, letter: Letter<'a>, scope: &'a Scope) -> BoxFuture<'a, Result<Answered, Undelivered>> {
-        Box::pin(async move {
-            let sending = tokio::time::timeout_at(scope.deadline.into(), self.send(letter, scope)).await;
-            sending.unwrap_or_else(|_| Err(Undelivered("no answer in time".into())))
-        })
+        Box::pin(self.send(letter, scope))
     }
 }
 

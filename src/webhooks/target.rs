@@ -80,12 +80,9 @@ impl Target {
         }
     }
 
-    /// It without its query, which may hold what only its owner knows.
-    pub(super) fn without_query(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        url.into()
+    /// Scheme, host and port. What follows, the path as well, may hold what only its owner knows.
+    pub(super) fn origin(&self) -> String {
+        format!("{}://{}", self.url.scheme(), self.authority())
     }
 
     /// Every address of its host.
@@ -139,7 +136,7 @@ mod tests {
         assert_eq!(target.authority(), "[2606:4700::1111]:8443");
         assert_eq!(target.server_name(), "2606:4700::1111");
         assert_eq!(target.path_and_query(), "/a%20b?token=t");
-        assert_eq!(target.without_query(), "https://[2606:4700::1111]:8443/a%20b");
+        assert_eq!(target.origin(), "https://[2606:4700::1111]:8443");
     }
 
     #[test]

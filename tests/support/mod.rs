@@ -28,6 +28,7 @@ pub mod servers;
 pub mod service;
 pub mod tls;
 pub mod tokens;
+pub mod traces;
 pub mod wire;
 
 use std::time::{Duration, Instant};

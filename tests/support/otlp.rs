@@ -34,10 +34,14 @@ pub struct Span {
     pub name: String,
     /// Its kind.
     pub kind: SpanKind,
+    /// When it began and when it ended, in nanoseconds since 1970.
+    pub time: (u64, u64),
     /// Its attributes as text.
     pub attributes: BTreeMap<String, String>,
     /// The traces and spans that it is linked with.
     pub links: Vec<(String, String)>,
+    /// What the caller's tracing system says of the trace.
+    pub state: String,
     /// Its status: 0 unset, 1 ok, 2 error.
     pub status: i32,
     /// The attributes of what it came from.
@@ -191,8 +195,10 @@ fn keep_spans(keeper: &watch::Sender<Exported>, export: &ExportTraceServiceReque
                     parent: hex(&span.parent_span_id),
                     name: span.name.clone(),
                     kind: span.kind(),
+                    time: (span.start_time_unix_nano, span.end_time_unix_nano),
                     attributes: texts(&span.attributes),
                     links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
+                    state: span.trace_state.clone(),
                     status: span.status.as_ref().map_or(0, |status| status.code),
                     resource: attributes.clone(),
                 });

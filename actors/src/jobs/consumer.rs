@@ -111,7 +111,7 @@ impl Consumer {
     ) -> Result<(), Fault> {
         // As with every read on this connection, which itself waits for ever.
         let taken = tokio::time::timeout(PATIENCE * 3, keys.taken(connection, consumer)).await;
-        let taken = taken.map_err(|_| Fault::unavailable(Dependency::Redis, "no answer in time"))??;
+        let taken = taken.map_err(|_| Fault::late(Dependency::Redis, "no answer in time"))??;
         self.put_back(keys, taken).await
     }
 
@@ -243,6 +243,6 @@ async fn wait(keys: &Keys, connection: &mut MultiplexedConnection, consumer: &st
     // The connection itself waits for ever; a Redis that went silent must not keep us from beating.
     match tokio::time::timeout(PATIENCE * 3, keys.wait(connection, consumer, PATIENCE)).await {
         Ok(entries) => Ok(entries?),
-        Err(_) => Err(Fault::unavailable(Dependency::Redis, "no answer in time")),
+        Err(_) => Err(Fault::late(Dependency::Redis, "no answer in time")),
     }
 }

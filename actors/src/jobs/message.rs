@@ -1,5 +1,6 @@
 //! A job as its effect sees it, where it may stand, and why an attempt fails.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -50,6 +51,19 @@ pub enum JobError {
     /// It panicked.
     #[error("panicked: {0}")]
     Panicked(String),
+}
+
+impl JobError {
+    /// The `error.type` of spans: one of few words.
+    pub fn error_type(&self) -> Cow<'static, str> {
+        match self {
+            Self::Arguments(_) => "bad_arguments".into(),
+            Self::Fault(fault) | Self::Later(fault, _) => fault.error_type(),
+            Self::Final(_) => "final".into(),
+            Self::TooLong => "timeout".into(),
+            Self::Panicked(_) => "panic".into(),
+        }
+    }
 }
 
 /// Where a job stands.

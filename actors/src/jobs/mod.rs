@@ -27,6 +27,7 @@ mod reconciler;
 mod relay;
 mod rescuer;
 mod scheduler;
+mod spans;
 mod store;
 mod stream;
 mod view;

@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{FutureExt as _, SpanBuilder, SpanKind};
+use opentelemetry::trace::FutureExt as _;
 
-use super::message::{Job, JobError};
+use super::message::{Job, JobError, State};
 use super::store::{self, Failed};
 use super::stream::{Keys, Place, Sent};
-use super::{Effect, Shared};
-use crate::kit::cause::Cause;
+use super::{Effect, Shared, spans};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::retry::{Backoff, Next, after_failure};
@@ -68,15 +67,18 @@ impl Worker for Executor {
 impl Executor {
     async fn run(&self, run: RunJobs, scope: &Scope) -> Answer<RunJobs> {
         let (jobs, places): (Vec<Job>, Vec<Place>) = run.jobs.into_iter().unzip();
-        // The message came in the trace of the first; the others go on in their own.
-        let own = jobs.iter().skip(1).map(|job| Trace::from_traceparent(job.traceparent.as_deref()));
-        let spans: Vec<Span> = std::iter::once(scope.trace.clone()).chain(own).zip(&jobs).map(consumer_span).collect();
+        if jobs.len() > 1 {
+            let count = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
+            scope.trace.set(|| [KeyValue::new("messaging.batch.message_count", count)]);
+        }
+        let spans: Vec<Span> = jobs.iter().map(|job| spans::process(job, &scope.trace)).collect();
         jobs.iter().for_each(|job| self.0.measured(job).waited(job.waited, job.priority));
         let started = Instant::now();
         if self.together(&jobs, &spans, scope.deadline).await {
             let took = started.elapsed();
             jobs.iter().for_each(|job| self.0.measured(job).ran(took));
             self.count(&jobs);
+            spans.iter().for_each(|span| spans::came_to(span, State::Completed));
             self.acknowledge(&places, scope.trace.clone()).await;
             return Ok(());
         }
@@ -101,15 +103,25 @@ impl Executor {
         };
         measured.ran(started.elapsed());
         match result {
-            Ok(Done::Completed) => self.count(std::slice::from_ref(job)),
+            Ok(Done::Completed) => {
+                self.count(std::slice::from_ref(job));
+                spans::came_to(span, State::Completed);
+            }
             Ok(Done::CalledOff) => {
+                spans::came_to(span, State::Cancelled);
                 let off = store::call_off(&self.0.postgres, &scope, job, self.0.boot).await?;
                 tracing::info!(off, "a running job was called off");
             }
-            Ok(Done::Fenced) => tracing::warn!("an attempt was fenced off; it changed nothing"),
+            Ok(Done::Fenced) => {
+                span.settle();
+                span.fail("fenced", || "it was not the job's attempt any more".to_owned());
+                tracing::warn!("an attempt was fenced off; it changed nothing");
+            }
             Err(error) => {
-                span.fail("job_failed", || "the attempt failed".to_owned());
-                self.failed(job, &error, &scope).await?;
+                spans::failed(span, &error);
+                if let Some(state) = self.failed(job, &error, &scope).await? {
+                    spans::came_to(span, state);
+                }
             }
         }
         Ok(())
@@ -185,12 +197,13 @@ impl Executor {
         Ok(Done::Completed)
     }
 
+    /// Ends a failed attempt; where the job stands then, if it was its attempt still.
     async fn failed(
         &self,
         job: &Job,
         error: &JobError,
         scope: &Scope,
-    ) -> Result<(), Failure<std::convert::Infallible>> {
+    ) -> Result<Option<State>, Failure<std::convert::Infallible>> {
         self.0.measured(job).failed.add(1);
         let backoff = self.effect(job).and_then(|effect| effect.backoff()).unwrap_or(self.0.settings.backoff);
         let again = match error {
@@ -199,7 +212,7 @@ impl Executor {
             _ => again(job, &backoff, Duration::ZERO),
         };
         let text: String = error.to_string().chars().filter(|c| *c != '\0').take(4000).collect();
-        match store::fail(&self.0.postgres, scope, job, self.0.boot, &text, again).await? {
+        Ok(match store::fail(&self.0.postgres, scope, job, self.0.boot, &text, again).await? {
             Failed::Scheduled(due_ms) => {
                 tracing::warn!(exception.message = %error, "an attempt failed and is tried again");
                 let keys = Keys::new(&self.0.settings.prefix);
@@ -208,17 +221,22 @@ impl Executor {
                     tracing::warn!(exception.message = %fault, "a retry could not be put into Redis; the relay will");
                     store::unsend(&self.0.postgres, scope, &[job.id]).await?;
                 }
+                Some(State::Scheduled)
             }
             Failed::Discarded => {
                 self.0.measured(job).discarded.add(1);
                 tracing::error!(exception.message = %error, "the last attempt failed: a dead letter");
+                Some(State::Discarded)
             }
-            Failed::Cancelled => tracing::info!("a failed job was called off"),
+            Failed::Cancelled => {
+                tracing::info!("a failed job was called off");
+                Some(State::Cancelled)
+            }
             Failed::Fenced => {
-                tracing::warn!("a failed attempt was fenced off; it changed nothing")
+                tracing::warn!("a failed attempt was fenced off; it changed nothing");
+                None
             }
-        }
-        Ok(())
+        })
     }
 
     /// Counts jobs of one kind that took effect in one transaction.
@@ -237,21 +255,6 @@ impl Executor {
             tracing::debug!(exception.message = %fault, "an entry could not be acknowledged");
         }
     }
-}
-
-/// An attempt's span, in the trace of what caused the job.
-fn consumer_span((trace, job): (Trace, &Job)) -> Span {
-    let cause = Cause::Attempt { job: job.id, kind: job.kind.as_str().into(), number: job.attempt };
-    trace.caused_by(cause).child(|| {
-        SpanBuilder::from_name(format!("process {}", job.kind)).with_kind(SpanKind::Consumer).with_attributes([
-            KeyValue::new("messaging.system", "redis"),
-            KeyValue::new("messaging.operation.type", "process"),
-            KeyValue::new("messaging.operation.name", "process"),
-            KeyValue::new("messaging.destination.name", job.kind.clone()),
-            KeyValue::new("messaging.message.id", job.id.to_string()),
-            KeyValue::new("callboard.job.attempt", i64::from(job.attempt)),
-        ])
-    })
 }
 
 /// How long a failed attempt is held back, after which somebody may have `asked` for some time; `None` when it was the

@@ -8,13 +8,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanBuilder, SpanKind};
-
-use super::Shared;
-use super::store::{self, Unsent};
-use super::stream::Keys;
+use super::stream::{Keys, Sent};
+use super::{Shared, spans, store};
 use crate::kit::listen::Hear;
+use crate::kit::postgres::Transaction;
 use crate::kit::retry::Backoff;
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::trace::Span;
@@ -38,8 +35,7 @@ impl Routine for Relay {
         let mut failures = 0;
         while !stopping.is_asked() {
             let round = tokio::time::timeout(ROUND_WITHIN, self.move_unsent(&keys)).await;
-            let round =
-                round.unwrap_or_else(|_| Err(Fault::unavailable(Dependency::Postgres, "a round took too long")));
+            let round = round.unwrap_or_else(|_| Err(Fault::late(Dependency::Postgres, "a round took too long")));
             let pause = match round {
                 Ok(moved) => {
                     failures = 0;
@@ -72,29 +68,34 @@ impl Relay {
         if unsent.is_empty() {
             return Ok(0);
         }
-        let spans: Vec<Span> = unsent.iter().map(producer_span).collect();
-        let ids: Vec<i64> = unsent.iter().map(|job| job.sent.job).collect();
-        let trace = spans.first().map(|span| span.trace().clone()).unwrap_or_default();
+        let spans: Vec<Span> = unsent.iter().map(spans::send).collect();
         let kinds: Vec<_> = unsent.iter().map(|job| (job.kind.clone(), job.sent.priority)).collect();
-        let sent: Vec<_> = unsent.into_iter().map(|job| job.sent).collect();
-        keys.add(&self.0.redis, &trace, &sent).await?;
-        store::mark_sent(&tx, &scope, &ids).await?;
-        tx.commit().await?;
+        let sent: Vec<Sent> = unsent.into_iter().map(|job| job.sent).collect();
+        let moved = self.send(keys, tx, &scope, &sent, &spans).await;
+        if let Err(fault) = &moved {
+            spans.iter().for_each(|span| span.fail(fault.error_type(), || "the job was not sent".to_owned()));
+        }
+        moved?;
         kinds.iter().for_each(|(kind, priority)| metrics::jobs().enqueued(kind, *priority));
-        Ok(i64::try_from(ids.len()).unwrap_or(BATCH))
+        Ok(i64::try_from(sent.len()).unwrap_or(BATCH))
     }
-}
 
-fn producer_span(job: &Unsent) -> Span {
-    Trace::from_traceparent(job.traceparent.as_deref()).child(|| {
-        SpanBuilder::from_name(format!("send {}", job.kind)).with_kind(SpanKind::Producer).with_attributes([
-            KeyValue::new("messaging.system", "redis"),
-            KeyValue::new("messaging.operation.type", "send"),
-            KeyValue::new("messaging.operation.name", "send"),
-            KeyValue::new("messaging.destination.name", job.kind.clone()),
-            KeyValue::new("messaging.message.id", job.sent.job.to_string()),
-        ])
-    })
+    /// One command for all of them, seen in the traces of all.
+    async fn send(
+        &self,
+        keys: &Keys,
+        tx: Transaction<'_>,
+        scope: &Scope,
+        sent: &[Sent],
+        spans: &[Span],
+    ) -> Result<(), Fault> {
+        let mut traces = spans.iter().map(|span| span.trace().clone());
+        let (trace, others) = (traces.next().unwrap_or_default(), traces.collect());
+        keys.add(&self.0.redis, &Scope { trace, others, deadline: scope.deadline }, sent).await?;
+        let ids: Vec<i64> = sent.iter().map(|sent| sent.job).collect();
+        store::mark_sent(&tx, scope, &ids).await?;
+        tx.commit().await
+    }
 }
 
 impl Hear for Shared {

@@ -9,7 +9,7 @@ use opentelemetry::KeyValue;
 
 use super::store::{self, Rescue, Rescued};
 use super::stream::Keys;
-use super::{Settings, Shared};
+use super::{Settings, Shared, spans};
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::{Fault, Scope, Trace, metrics};
 
@@ -64,9 +64,10 @@ impl Rescuer {
         let Rescued { dead, taken } = store::rescue(postgres, scope, rescue).await?;
         // The dead may have taken entries from the stream and not yet claimed their jobs: nobody knows which.
         let resent = if dead > 0 { store::resend(postgres, scope, dead_after, BATCH).await? } else { 0 };
-        if dead > 0 || taken > 0 {
+        taken.iter().for_each(spans::lost);
+        if dead > 0 || !taken.is_empty() {
             metrics::jobs().resent.add(resent as u64, &[KeyValue::new("reason", "process_died")]);
-            tracing::warn!(dead, taken, resent, "jobs were taken back");
+            tracing::warn!(dead, taken = taken.len(), resent, "jobs were taken back");
             self.0.wake.notify_one();
         }
         Ok(())

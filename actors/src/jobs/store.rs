@@ -1,7 +1,7 @@
 //! The jobs' statements, one function each.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -161,7 +161,20 @@ pub(super) struct Rescued {
     /// Processes that were found dead.
     pub(super) dead: i64,
     /// Jobs that were taken back.
-    pub(super) taken: i64,
+    pub(super) taken: Vec<Lost>,
+}
+
+/// A job that was taken back, and its attempt that was lost.
+pub(super) struct Lost {
+    pub(super) id: i64,
+    pub(super) kind: String,
+    pub(super) attempt: i32,
+    /// Where the job stands now.
+    pub(super) state: String,
+    pub(super) traceparent: Option<String>,
+    pub(super) started_at: Option<SystemTime>,
+    /// Its process died.
+    pub(super) died: bool,
 }
 
 /// Who is dead, and who asks.
@@ -187,8 +200,19 @@ pub(super) async fn rescue(db: &Postgres, scope: &Scope, rescue: Rescue<'_>) -> 
             &[&dead_after, &idle, &rescue.worker, &rescue.held.0, &rescue.held.1, &rescue.deaths],
         )
         .await?;
-    let (dead, taken) = rows.first().map_or((0, 0), |row| (row.get("dead"), row.get("taken")));
-    Ok(Rescued { dead, taken })
+    let lost = |row: &Row| {
+        Some(Lost {
+            id: row.get::<_, Option<i64>>("id")?,
+            kind: row.get("kind"),
+            attempt: row.get("attempt"),
+            state: row.get("state"),
+            traceparent: row.get("traceparent"),
+            started_at: row.get("started_at"),
+            died: row.get("died"),
+        })
+    };
+    let dead = rows.first().map_or(0, |row| row.get("dead"));
+    Ok(Rescued { dead, taken: rows.iter().filter_map(lost).collect() })
 }
 
 /// Has jobs sent again that were taken from the stream and not begun.

@@ -8,10 +8,10 @@ use redis::streams::{StreamPendingReply, StreamReadOptions, StreamReadReply};
 use redis::{AsyncCommands, Cmd, Pipeline, Script};
 
 use crate::kit::redis::Redis;
-use crate::kit::{Fault, Trace};
+use crate::kit::{Fault, Trace, Under};
 
 /// The consumer group that all processes belong to.
-const GROUP: &str = "workers";
+pub(super) const GROUP: &str = "workers";
 /// The stream's only field.
 const FIELD: &str = "job";
 /// Ids moved by one run of the script.
@@ -101,7 +101,7 @@ impl Keys {
     }
 
     /// Puts jobs into the streams, or into the schedule, in one round trip.
-    pub(super) async fn add(&self, redis: &Redis, trace: &Trace, jobs: &[Sent]) -> Result<(), Fault> {
+    pub(super) async fn add(&self, redis: &Redis, under: &impl Under, jobs: &[Sent]) -> Result<(), Fault> {
         if jobs.is_empty() {
             return Ok(());
         }
@@ -114,7 +114,7 @@ impl Keys {
                 }
             };
         }
-        redis.pipeline(trace, "XADD", &pipeline).await
+        redis.pipeline(under, &pipeline).await
     }
 
     /// The mark that this Redis bears, which it gets when it has none: another one means that it lost what it held.
@@ -165,7 +165,7 @@ impl Keys {
         let [high, ordinary, low] = &self.streams;
         let mut invocation = script.key(high);
         invocation.key(ordinary).key(low).arg(GROUP).arg(consumer).arg(count).arg(FIELD);
-        let taken: Vec<(String, String, String)> = redis.script(&Trace::default(), "EVALSHA", &invocation).await?;
+        let taken: Vec<(String, String, String)> = redis.script(&Trace::default(), "jobs/take", &invocation).await?;
         let entry =
             |(stream, id, job): (String, String, String)| Entry { place: Place { stream, id }, job: job.parse().ok() };
         Ok(taken.into_iter().map(entry).collect())
@@ -227,7 +227,7 @@ impl Keys {
         if pipeline.is_empty() {
             return Ok(());
         }
-        redis.pipeline(trace, "XACK", &pipeline).await
+        redis.pipeline(trace, &pipeline).await
     }
 
     /// Moves what is due to the stream; says how many, and how long until the next one is.
@@ -237,7 +237,7 @@ impl Keys {
             invocation.key(stream);
         });
         invocation.arg(MOVE_AT_ONCE).arg(FIELD);
-        let (moved, next): (usize, i64) = redis.script(&Trace::default(), "EVALSHA", &invocation).await?;
+        let (moved, next): (usize, i64) = redis.script(&Trace::default(), "jobs/move_due", &invocation).await?;
         Ok((moved, u64::try_from(next).ok().map(Duration::from_millis)))
     }
 }

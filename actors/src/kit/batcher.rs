@@ -25,7 +25,8 @@ use super::counters::Held;
 use super::endpoint::{Endpoint, InFlight};
 use super::envelope::{Content, Envelope, Mail};
 use super::error::{Dependency, Failure, Fault};
-use super::trace::{Scope, Span};
+use super::scope::Scope;
+use super::trace::Span;
 
 /// The rules behind a batcher: what is done with the commands that gathered.
 pub trait Gather: Send + Sync + 'static {
@@ -197,6 +198,12 @@ impl<C: Command> Batch<C> {
         };
         let failed = answers.iter().filter(|answer| outcome_of::<C>(answer) == Outcome::Failed).count();
         work.came_to(failed as u64);
+        for (span, answer) in self.spans.iter().zip(&answers) {
+            if let Err(Failure::Fault(fault)) = answer {
+                span.fail(fault.error_type(), || "it was not done, for reasons that are not the caller's".to_owned());
+            }
+            span.settle();
+        }
         // The spans end before the callers go on, so that a request's span outlives its hops'.
         drop(self.spans);
         for (port, answer) in self.ports.into_iter().zip(answers) {
@@ -210,7 +217,7 @@ async fn one_by_one<G: Gather>(gather: &G, batch: &Batch<G::Command>) -> Vec<Ans
     for ((command, span), port) in batch.commands.iter().zip(&batch.spans).zip(&batch.ports) {
         if port.is_abandoned() || Instant::now() >= batch.scope.deadline {
             // A caller whose deadline has just passed may still hear it: nothing is wrong, and it may come again.
-            answers.push(Err(Fault::unavailable(Dependency::Postgres, "no answer before the deadline").into()));
+            answers.push(Err(Fault::late(Dependency::Postgres, "no answer before the deadline").into()));
             continue;
         }
         let scope = Scope::new(span.trace().clone(), batch.scope.deadline);

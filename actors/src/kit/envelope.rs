@@ -37,7 +37,15 @@ impl<M: Message> Envelope<M> {
 
     /// Takes the message out to work on it, unless nobody waits for the answer: then it is dropped, not done.
     pub(crate) fn open(mut self, now: Instant) -> Option<Content<M>> {
-        self.0.take().filter(|content| !content.is_moot(now))
+        let content = self.0.take()?;
+        if content.is_moot(now) {
+            content.span.settle();
+            if now >= content.deadline {
+                content.span.fail("timeout", || "its time had passed before anybody worked on it".to_owned());
+            }
+            return None;
+        }
+        Some(content)
     }
 
     /// Notes which incarnation it is handed to; `None` when that did not accept it.
@@ -65,9 +73,10 @@ impl<M: Message> Content<M> {
 
 impl<M: Message> Drop for Envelope<M> {
     fn drop(&mut self) {
-        if let Some(content) = self.0.take().filter(|content| !content.is_moot(Instant::now()))
-            && let Some(generation) = content.generation
-        {
+        let Some(content) = self.0.take() else { return };
+        if content.is_moot(Instant::now()) {
+            content.span.settle();
+        } else if let Some(generation) = content.generation {
             content.place.counters().lose(generation, || content.victim());
         }
     }

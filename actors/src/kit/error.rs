@@ -1,5 +1,6 @@
 //! Why something was not done, free of any protocol.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub enum Fault {
     Unavailable {
         /// Which one.
         dependency: Dependency,
+        /// In a word that is one of few, for spans: `timeout`, `connection`, the dependency's own code.
+        kind: Cow<'static, str>,
         /// What the driver said.
         detail: Arc<str>,
     },
@@ -58,7 +61,32 @@ impl Fault {
 
     /// A dependency that is not there, in the driver's words.
     pub fn unavailable(dependency: Dependency, detail: impl fmt::Display) -> Self {
-        Self::Unavailable { dependency, detail: detail.to_string().into() }
+        Self::unavailable_for(dependency, "unavailable", detail)
+    }
+
+    /// The same, with the reason in one word.
+    pub fn unavailable_for(
+        dependency: Dependency,
+        kind: impl Into<Cow<'static, str>>,
+        detail: impl fmt::Display,
+    ) -> Self {
+        Self::Unavailable { dependency, kind: kind.into(), detail: detail.to_string().into() }
+    }
+
+    /// A dependency that did not answer in time.
+    pub fn late(dependency: Dependency, detail: impl fmt::Display) -> Self {
+        Self::unavailable_for(dependency, "timeout", detail)
+    }
+
+    /// The `error.type` of spans: one of few words, without any value.
+    pub fn error_type(&self) -> Cow<'static, str> {
+        match self {
+            Self::Unavailable { kind, .. } => kind.clone(),
+            Self::Statement { source, .. } => {
+                source.code().map_or(Cow::Borrowed("_OTHER"), |code| code.code().to_owned().into())
+            }
+            Self::Internal(_) => "internal".into(),
+        }
     }
 
     /// PostgreSQL refused what the statement was given, so that another value may pass.
@@ -116,7 +144,7 @@ impl Fault {
 
 impl From<::redis::RedisError> for Fault {
     fn from(error: ::redis::RedisError) -> Self {
-        Self::unavailable(Dependency::Redis, error)
+        Self::unavailable_for(Dependency::Redis, super::redis::error_type(&error), error)
     }
 }
 

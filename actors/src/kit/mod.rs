@@ -16,12 +16,15 @@ pub mod error;
 pub(crate) mod listen;
 pub mod metrics;
 pub mod nudge;
+mod peer;
 pub mod pool;
 pub mod postgres;
 pub mod readers;
 pub mod redis;
 pub mod retry;
 pub mod routine;
+mod run;
+pub mod scope;
 pub mod sql;
 mod sqlstate;
 pub mod trace;
@@ -30,7 +33,8 @@ pub mod writers;
 pub use command::{Ask, Command};
 pub use endpoint::{Caller, Endpoint};
 pub use error::{Dependency, Failure, Fault};
-pub use trace::{Scope, Trace};
+pub use scope::{Scope, Under};
+pub use trace::Trace;
 
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

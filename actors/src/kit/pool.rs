@@ -18,7 +18,7 @@ use super::command::{Message, Outcome};
 use super::counters::Held;
 use super::endpoint::Endpoint;
 use super::envelope::{Content, Envelope, Mail};
-use super::trace::Scope;
+use super::scope::Scope;
 
 /// The rules behind a pool: what is done with one message.
 pub trait Worker: Send + Sync + 'static {
@@ -125,6 +125,10 @@ impl<W: Worker> State<W> {
             async move {
                 let outcome = worker.handle(message, scope).await;
                 work.came_to(u64::from(outcome == Outcome::Failed));
+                if outcome == Outcome::Failed {
+                    span.fail("failed", || "it was not done, for reasons that are not the caller's".to_owned());
+                }
+                span.settle();
                 drop(span);
             }
             .with_context(context),

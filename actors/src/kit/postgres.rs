@@ -10,18 +10,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanBuilder, SpanKind};
 use tokio_postgres::Row;
-use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
 
 use super::error::{Dependency, Fault};
 use super::metrics::Operations;
+use super::peer::Peer;
 use super::readers::Readers;
+use super::run::{Run, Telling};
+use super::scope::Scope;
 use super::sql::Statement;
 use super::sqlstate::{Meaning, meaning};
-use super::trace::{Scope, Span};
 use super::writers::{Lent, Standing, Writers};
 
 /// Parameters of a statement, in their order.
@@ -40,6 +39,8 @@ pub struct Settings {
     pub connect_within: Duration,
     /// How long a statement may run, kept by the server.
     pub statement_within: Duration,
+    /// Whether sampled statements carry their `traceparent` in a comment.
+    pub comments: bool,
 }
 
 impl Settings {
@@ -67,7 +68,7 @@ impl Settings {
         if config.get_application_name().is_none() {
             config.application_name("callboard");
         }
-        Ok(Self { config, readers, writers, connect_within, statement_within })
+        Ok(Self { config, readers, writers, connect_within, statement_within, comments: false })
     }
 
     /// The same for connections whose statements look up what they need by key: one loop over indexes within another is
@@ -88,7 +89,7 @@ pub struct Postgres {
     readers: Arc<Readers>,
     scanners: Arc<Readers>,
     writers: Writers,
-    measured: Arc<Operations>,
+    telling: Arc<Telling>,
 }
 
 impl Postgres {
@@ -99,11 +100,13 @@ impl Postgres {
     /// When the pool's settings contradict one another.
     pub fn new(settings: &Settings) -> Result<Self, Fault> {
         let readers = |name, settings: &Settings| Arc::new(Readers::new(name, settings));
+        let peer = Peer::postgres(&settings.config);
+        let measured = Operations::of_postgres(peer.where_it_is());
         Ok(Self {
             readers: readers("readers", &settings.by_key()),
             scanners: readers("scanners", settings),
             writers: Writers::new("writers", settings, settings.writers)?,
-            measured: Arc::new(Operations::of_postgres(whereabouts(&settings.config))),
+            telling: Arc::new(Telling { peer, comments: settings.comments, measured }),
         })
     }
 
@@ -168,12 +171,25 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let run = Run::begin(&self.measured, scope, statement);
-        let mut result = self.write_once(scope, statement, params).await;
+        let run = Run::begin(&self.telling, scope, statement);
+        let mut result = self.write_once(&run, scope, params).await;
         if result.as_ref().is_err_and(Fault::is_about_timing) {
-            result = self.write_once(scope, statement, params).await;
+            run.again();
+            result = self.write_once(&run, scope, params).await;
         }
         run.end(result)
+    }
+
+    async fn write_once(&self, run: &Run<'_>, scope: &Scope, params: Params<'_>) -> Result<Vec<Row>, Fault> {
+        let client = self.writers.lend().await?;
+        match within(scope.deadline, run.ask(&**client, params)).await {
+            Some(result) => result,
+            None => {
+                // The statement may be running still: nobody else shall wait behind it.
+                client.discard();
+                Err(late())
+            }
+        }
     }
 
     /// Reads on shared connections, once more when the connection went away: a read changes nothing.
@@ -184,35 +200,18 @@ impl Postgres {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let run = Run::begin(&self.measured, scope, statement);
+        let run = Run::begin(&self.telling, scope, statement);
         let result = within(scope.deadline, async {
-            match readers.query(statement, params).await {
-                Err(Fault::Unavailable { .. }) => readers.query(statement, params).await,
+            match readers.query(&run, params).await {
+                Err(Fault::Unavailable { .. }) => {
+                    run.again();
+                    readers.query(&run, params).await
+                }
                 result => result,
             }
         });
-        run.end(result.await.unwrap_or_else(|| Err(late())))
-    }
-
-    async fn write_once(
-        &self,
-        scope: &Scope,
-        statement: &'static Statement,
-        params: Params<'_>,
-    ) -> Result<Vec<Row>, Fault> {
-        let client = self.writers.lend().await?;
-        let result = within(scope.deadline, async {
-            let prepared = client.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
-            client.query(&prepared, params).await.map_err(|e| classify(statement, e))
-        });
-        match result.await {
-            Some(result) => result,
-            None => {
-                // The statement may be running still: nobody else shall wait behind it.
-                client.discard();
-                Err(late())
-            }
-        }
+        let result = result.await.unwrap_or_else(|| Err(late()));
+        run.end(result)
     }
 
     /// A connection of one's own, for a transaction of several statements (see [`Transaction`]).
@@ -220,7 +219,7 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL cannot be reached, or all connections are in use for too long.
     pub async fn connection(&self) -> Result<Connection, Fault> {
-        Ok(Connection { lent: self.writers.lend().await?, measured: Arc::clone(&self.measured) })
+        Ok(Connection { client: self.writers.lend().await?, telling: Arc::clone(&self.telling) })
     }
 
     /// Closes what is idle and refuses new writes.
@@ -231,8 +230,8 @@ impl Postgres {
 
 /// A connection that is one's own until it is dropped.
 pub struct Connection {
-    lent: Lent,
-    measured: Arc<Operations>,
+    client: Lent,
+    telling: Arc<Telling>,
 }
 
 impl Connection {
@@ -241,16 +240,15 @@ impl Connection {
     /// # Errors
     /// When the connection went away.
     pub async fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
-        let measured = Arc::clone(&self.measured);
-        let inner = self.lent.transaction().await.map_err(|error| lost(&error))?;
-        Ok(Transaction { inner, measured })
+        let Self { client, telling } = self;
+        client.transaction().await.map(|open| Transaction { open, telling }).map_err(|error| lost(&error))
     }
 }
 
 /// Several statements that take effect together. Dropping it without a commit rolls back.
 pub struct Transaction<'a> {
-    inner: deadpool_postgres::Transaction<'a>,
-    measured: Arc<Operations>,
+    open: deadpool_postgres::Transaction<'a>,
+    telling: &'a Telling,
 }
 
 impl Transaction<'_> {
@@ -264,12 +262,9 @@ impl Transaction<'_> {
         statement: &'static Statement,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let run = Run::begin(&self.measured, scope, statement);
-        let result = within(scope.deadline, async {
-            let prepared = self.inner.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
-            self.inner.query(&prepared, params).await.map_err(|e| classify(statement, e))
-        });
-        run.end(result.await.unwrap_or_else(|| Err(late())))
+        let run = Run::begin(self.telling, scope, statement);
+        let result = within(scope.deadline, run.ask(&self.open, params)).await;
+        run.end(result.unwrap_or_else(|| Err(late())))
     }
 
     /// Makes it all true.
@@ -277,7 +272,7 @@ impl Transaction<'_> {
     /// # Errors
     /// When the connection went away: the outcome is unknown.
     pub async fn commit(self) -> Result<(), Fault> {
-        self.inner.commit().await.map_err(|error| lost(&error))
+        self.open.commit().await.map_err(|error| lost(&error))
     }
 }
 
@@ -287,53 +282,7 @@ async fn within<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T
 }
 
 fn late() -> Fault {
-    Fault::unavailable(Dependency::Postgres, "no answer before the deadline")
-}
-
-/// One run of a statement: its span, its count, its duration.
-struct Run<'a> {
-    measured: &'a Operations,
-    scope: &'a Scope,
-    statement: &'static Statement,
-    span: Span,
-    started: Instant,
-}
-
-impl<'a> Run<'a> {
-    fn begin(measured: &'a Operations, scope: &'a Scope, statement: &'static Statement) -> Self {
-        scope.count(statement.summary);
-        let span = scope.client(|| {
-            let mut attributes = Vec::with_capacity(5);
-            attributes.push(KeyValue::new("db.system.name", "postgresql"));
-            attributes.push(KeyValue::new("db.query.text", statement.text));
-            attributes.push(KeyValue::new("db.query.summary", statement.summary));
-            if scope.size() > 1 {
-                attributes
-                    .push(KeyValue::new("db.operation.batch.size", i64::try_from(scope.size()).unwrap_or(i64::MAX)));
-            }
-            SpanBuilder::from_name(statement.summary).with_kind(SpanKind::Client).with_attributes(attributes)
-        });
-        Self { measured, scope, statement, span, started: Instant::now() }
-    }
-
-    fn end<T>(self, result: Result<T, Fault>) -> Result<T, Fault> {
-        let took = self.started.elapsed();
-        if result.is_ok() {
-            self.measured.done(self.statement.summary, took, self.scope.size());
-        }
-        if let Err(fault) = &result {
-            let error_type = match fault {
-                Fault::Statement { source, .. } => {
-                    source.code().map_or_else(|| "error".to_owned(), |code| code.code().to_owned())
-                }
-                _ => "unavailable".to_owned(),
-            };
-            self.measured.failed(self.statement.summary, took, &error_type);
-            // The driver's text can repeat values; the code tells enough.
-            self.span.fail(error_type, || "the statement failed".to_owned());
-        }
-        result
-    }
+    Fault::late(Dependency::Postgres, "no answer before the deadline")
 }
 
 /// Tells a statement that PostgreSQL refused from a connection that went away.
@@ -346,20 +295,5 @@ pub(super) fn classify(statement: &'static Statement, error: tokio_postgres::Err
 
 pub(super) fn lost(error: &dyn std::error::Error) -> Fault {
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    Fault::unavailable(Dependency::Postgres, format!("{error}{cause}"))
-}
-
-/// Which database it is, and where, as far as the URL says.
-fn whereabouts(config: &tokio_postgres::Config) -> Vec<KeyValue> {
-    let mut known = Vec::new();
-    if let Some(name) = config.get_dbname().or(config.get_user()) {
-        known.push(KeyValue::new("db.namespace", name.to_owned()));
-    }
-    match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => known.push(KeyValue::new("server.address", host.clone())),
-        #[cfg(unix)]
-        Some(Host::Unix(path)) => known.push(KeyValue::new("server.address", path.display().to_string())),
-        None => {}
-    }
-    known
+    Fault::unavailable_for(Dependency::Postgres, "connection", format!("{error}{cause}"))
 }

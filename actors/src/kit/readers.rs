@@ -15,10 +15,10 @@ use tokio_postgres::{NoTls, Row};
 
 use super::error::{Dependency, Fault};
 use super::metrics;
-use super::postgres::{Params, Settings, classify, lost};
+use super::postgres::{Params, Settings, lost};
 use super::retry::Backoff;
 use super::routine::{Routine, Stopping};
-use super::sql::Statement;
+use super::run::Run;
 use super::writers::Standing;
 
 /// Between attempts to connect.
@@ -100,13 +100,12 @@ impl Readers {
         }
     }
 
-    pub(super) async fn query(&self, statement: &'static Statement, params: Params<'_>) -> Result<Vec<Row>, Fault> {
+    pub(super) async fn query(&self, run: &Run<'_>, params: Params<'_>) -> Result<Vec<Row>, Fault> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len().max(1);
         let slot = self.slots.get(turn).ok_or_else(|| Fault::internal("there are no reading connections"))?;
         let client = self.client(slot).await?;
         let _under_way = One::more(&slot.under_way);
-        let prepared = client.prepare_cached(statement.text).await.map_err(|e| classify(statement, e))?;
-        client.query(&prepared, params).await.map_err(|e| classify(statement, e))
+        run.ask(&*client, params).await
     }
 
     async fn client(&self, slot: &Slot) -> Result<Arc<ClientWrapper>, Fault> {
@@ -120,7 +119,7 @@ impl Readers {
         let settled = tokio::time::timeout(self.connect_within, settled).await;
         self.measured.waited(began.elapsed(), settled.is_ok());
         let client = settled.ok().and_then(Result::ok).and_then(|link| link.client().map(Arc::clone));
-        client.ok_or_else(|| Fault::unavailable(Dependency::Postgres, "no reading connection"))
+        client.ok_or_else(|| Fault::unavailable_for(Dependency::Postgres, "connection", "no reading connection"))
     }
 }
 
@@ -172,7 +171,7 @@ async fn keep(slot: &watch::Sender<Link>, config: &tokio_postgres::Config, conne
         let making = tokio::time::timeout(connect_within * 2, deadpool::managed::Manager::create(&manager)).await;
         let made = match making {
             Ok(made) => made.map_err(|error| lost(&error)),
-            Err(_) => Err(Fault::unavailable(Dependency::Postgres, "no answer in time")),
+            Err(_) => Err(Fault::late(Dependency::Postgres, "no answer in time")),
         };
         match made {
             Ok(client) => {

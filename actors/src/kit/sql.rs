@@ -7,13 +7,42 @@ pub struct Statement {
     pub summary: &'static str,
     /// What is sent, without the comment that the file opens with.
     pub text: &'static str,
+    /// `select`, `insert`, `update` or `delete`; `None` for one that does several of these.
+    pub operation: Option<&'static str>,
 }
 
 impl Statement {
     /// A statement from a file's content.
     pub const fn new(summary: &'static str, file: &'static str) -> Self {
-        Self { summary, text: without_opening_comment(file) }
+        let text = without_opening_comment(file);
+        Self { summary, text, operation: operation(text) }
     }
+}
+
+/// The word that a statement begins with, when it says all that the statement does. Files are written in lower case.
+#[allow(clippy::indexing_slicing)]
+const fn operation(text: &str) -> Option<&'static str> {
+    let words = ["select", "insert", "update", "delete"];
+    let mut at = 0;
+    while at < words.len() {
+        if begins_with(text.as_bytes(), words[at].as_bytes()) {
+            return Some(words[at]);
+        }
+        at += 1;
+    }
+    None
+}
+
+#[allow(clippy::indexing_slicing)]
+const fn begins_with(text: &[u8], word: &[u8]) -> bool {
+    let mut at = 0;
+    while at < word.len() {
+        if at >= text.len() || text[at] != word[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// Cuts the lines that begin with `--` off the beginning: they are for readers, not for spans.
@@ -54,5 +83,14 @@ mod tests {
         assert_eq!(Statement::new("a/b", "-- why\n-- more\nselect 1 -- kept\n").text, "select 1 -- kept\n");
         assert_eq!(Statement::new("a/b", "select 1").text, "select 1");
         assert_eq!(Statement::new("a/b", "-- only").text, "");
+    }
+
+    #[test]
+    fn an_operation_is_named_where_one_word_says_it_all() {
+        let operation = |text| Statement::new("a/b", text).operation;
+        assert_eq!(operation("-- why\nselect 1"), Some("select"));
+        assert_eq!(operation("delete from a"), Some("delete"));
+        assert_eq!(operation("with a as (insert into b) select 1"), None);
+        assert_eq!(operation("sel"), None);
     }
 }

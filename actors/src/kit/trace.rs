@@ -9,37 +9,20 @@
 //! ```
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{
-    Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
+    SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
 };
 use opentelemetry::{Context, KeyValue, global};
 
 use super::cause::Cause;
+use super::scope::Tally;
 
 /// Resolved on first use, so the tracer provider has to be set before the first request.
 static TRACER: LazyLock<BoxedTracer> = LazyLock::new(|| global::tracer("callboard"));
-
-/// How often each statement ran for one request.
-#[derive(Debug, Default)]
-pub struct Tally(Mutex<HashMap<&'static str, u32>>);
-
-impl Tally {
-    fn count(&self, statement: &'static str) {
-        if let Ok(mut counts) = self.0.lock() {
-            *counts.entry(statement).or_default() += 1;
-        }
-    }
-
-    /// Statements in all, and the most that a single one ran.
-    pub fn totals(&self) -> (u32, u32) {
-        self.0.lock().map_or((0, 0), |counts| (counts.values().sum(), counts.values().copied().max().unwrap_or(0)))
-    }
-}
 
 /// Where in which trace some work belongs. Cheap to clone.
 #[derive(Clone, Default)]
@@ -54,12 +37,12 @@ impl Trace {
         Self { context, tally }
     }
 
-    /// A trace with ids and nothing else: for work that is named in answers and logs, and makes no spans.
-    pub fn unrecorded(parent: Option<&SpanContext>) -> Self {
-        let trace_id = parent.map_or_else(|| TraceId::from_bytes(rand::random()), SpanContext::trace_id);
+    /// A trace with ids and nothing else: for work that is named in answers and logs, and makes no spans. What the
+    /// caller's tracing system says of the trace is kept for whoever is asked next.
+    pub fn unrecorded(trace_id: TraceId, state: TraceState, tally: Option<Arc<Tally>>) -> Self {
         let span_id = SpanId::from_bytes(rand::random());
-        let ids = SpanContext::new(trace_id, span_id, TraceFlags::default(), false, TraceState::default());
-        Self { context: Context::new().with_remote_span_context(ids), tally: None }
+        let ids = SpanContext::new(trace_id, span_id, TraceFlags::default(), false, state);
+        Self { context: Context::new().with_remote_span_context(ids), tally }
     }
 
     /// Work below a span that was started, and may have ended, elsewhere.
@@ -86,6 +69,11 @@ impl Trace {
         &self.context
     }
 
+    /// Where statements are counted that run for this.
+    pub(super) fn tally(&self) -> Option<&Tally> {
+        self.tally.as_deref()
+    }
+
     /// The ids of the span that this points at.
     pub fn span_context(&self) -> SpanContext {
         self.context.span().span_context().clone()
@@ -107,13 +95,14 @@ impl Trace {
     /// Starts a span whose trace may be new, deciding about sampling.
     pub fn root(&self, builder: SpanBuilder) -> Span {
         let span = TRACER.build_with_context(builder, &self.context);
-        Span { trace: Self { context: self.context.with_span(span), tally: self.tally.clone() }, own: true }
+        let trace = Self { context: self.context.with_span(span), tally: self.tally.clone() };
+        Span { trace, own: true, owed: AtomicBool::new(false) }
     }
 
     /// Starts a span below this one; `builder` is not called when unsampled.
     pub fn child(&self, builder: impl FnOnce() -> SpanBuilder) -> Span {
         if !self.is_sampled() {
-            return Span { trace: self.clone(), own: false };
+            return Span { trace: self.clone(), own: false, owed: AtomicBool::new(false) };
         }
         self.root(builder())
     }
@@ -126,12 +115,19 @@ impl Trace {
                 KeyValue::new("callboard.actor.message", message),
             ])
         })
+        .owed()
     }
 
     /// The W3C `traceparent` of this span, to be carried by a job; `None` outside a trace.
     pub fn traceparent(&self) -> Option<String> {
         let span = self.span_context();
         span.is_valid().then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8()))
+    }
+
+    /// What the caller's tracing system says of the trace, as a W3C `tracestate`; `None` when that is nothing.
+    pub fn tracestate(&self) -> Option<String> {
+        let state = self.context.span().span_context().trace_state().header();
+        (!state.is_empty()).then_some(state)
     }
 
     /// A trace that goes on from a `traceparent`; an empty one when it is missing or malformed.
@@ -163,14 +159,44 @@ pub fn parse_traceparent(text: &str) -> Option<SpanContext> {
     context.is_valid().then_some(context)
 }
 
+/// The longest `tracestate` that is passed on: what the W3C asks of everybody.
+const TRACESTATE_MAX: usize = 512;
+
+/// The same span with a W3C `tracestate`, unless that is malformed or too long.
+pub fn with_tracestate(span: SpanContext, text: &str) -> SpanContext {
+    let state = Some(text).filter(|text| text.len() <= TRACESTATE_MAX).and_then(|text| text.parse().ok());
+    match state {
+        Some(state) => SpanContext::new(span.trace_id(), span.span_id(), span.trace_flags(), span.is_remote(), state),
+        None => span,
+    }
+}
+
+/// The id of a trace that begins here.
+pub fn new_trace_id() -> TraceId {
+    TraceId::from_bytes(rand::random())
+}
+
 /// A span that was started here. It ends when this is dropped.
 pub struct Span {
     trace: Trace,
     /// Below an unsampled root this stands for the caller's span, which is not ours to end.
     own: bool,
+    /// Somebody waits for what it comes to, and has not been told.
+    owed: AtomicBool,
 }
 
 impl Span {
+    /// Has its end count as a failure, unless [`Self::settle`] comes before.
+    pub fn owed(self) -> Self {
+        self.owed.store(self.own, Ordering::Relaxed);
+        self
+    }
+
+    /// Says that the work came to what it came to: it was not cut off.
+    pub fn settle(&self) {
+        self.owed.store(false, Ordering::Relaxed);
+    }
+
     /// What to make spans below it with.
     pub fn trace(&self) -> &Trace {
         &self.trace
@@ -194,62 +220,12 @@ impl Span {
 impl Drop for Span {
     fn drop(&mut self) {
         if self.own {
-            self.trace.context.span().end();
-        }
-    }
-}
-
-/// What the work on one message, or on the messages of one batch, is done for.
-pub struct Scope {
-    /// The hop span of the message, or of the first one in the batch.
-    pub trace: Trace,
-    /// The other messages that the same statement serves.
-    pub others: Vec<Trace>,
-    /// After this nobody waits any more.
-    pub deadline: Instant,
-}
-
-impl Scope {
-    /// Work for one message.
-    pub fn new(trace: Trace, deadline: Instant) -> Self {
-        Self { trace, others: Vec::new(), deadline }
-    }
-
-    /// Starts a client span in the trace of the first sampled message, linked both ways with the others.
-    pub fn client(&self, builder: impl FnOnce() -> SpanBuilder) -> Span {
-        if self.others.is_empty() {
-            return self.trace.child(builder);
-        }
-        let mut sampled = std::iter::once(&self.trace).chain(&self.others).filter(|trace| trace.is_sampled());
-        let Some(first) = sampled.next() else {
-            return self.trace.child(builder);
-        };
-        let others: Vec<&Trace> = sampled.collect();
-        let links = others.iter().map(|trace| Link::new(trace.span_context(), Vec::new(), 0)).collect();
-        let span = first.child(|| builder().with_links(links));
-        let served_by = span.trace().span_context();
-        for other in others {
-            other.context.span().add_link(served_by.clone(), Vec::new());
-        }
-        span
-    }
-
-    /// The trace of the message at `position` in the batch.
-    pub fn trace_of(&self, position: usize) -> Option<&Trace> {
-        position.checked_sub(1).map_or(Some(&self.trace), |other| self.others.get(other))
-    }
-
-    /// How many messages it is done for.
-    pub fn size(&self) -> usize {
-        1 + self.others.len()
-    }
-
-    /// Counts `statement` to every request that it serves.
-    pub fn count(&self, statement: &'static str) {
-        for trace in std::iter::once(&self.trace).chain(&self.others) {
-            if let Some(tally) = &trace.tally {
-                tally.count(statement);
+            if std::thread::panicking() {
+                self.fail("panic", || "the work panicked".to_owned());
+            } else if self.owed.load(Ordering::Relaxed) {
+                self.fail("unanswered", || "the work was cut off".to_owned());
             }
+            self.trace.context.span().end();
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 
-use super::error::Fault;
+use super::error::{Dependency, Fault};
 use super::metrics;
 use super::postgres::{Settings, lost};
 
@@ -68,7 +68,10 @@ impl Writers {
         let had = self.pool.get().await;
         let since = Instant::now();
         self.measured.waited(since - began, !matches!(had, Err(PoolError::Timeout(_))));
-        let object = had.map_err(|error| lost(&error))?;
+        let object = had.map_err(|error| match error {
+            PoolError::Timeout(_) => Fault::late(Dependency::Postgres, error),
+            error => lost(&error),
+        })?;
         Ok(Lent { object, held: Held { since, measured: Arc::clone(&self.measured) } })
     }
 

@@ -101,7 +101,7 @@ impl Gather for Checks {
                 Weigh::Settle(settle) => write_settle(&mut invocation, settle),
             }
         }
-        let answers: Result<Vec<Vec<u64>>, Fault> = self.redis.script(&scope.trace, "EVALSHA", &invocation).await;
+        let answers: Result<Vec<Vec<u64>>, Fault> = self.redis.script(scope, "throttle/weigh", &invocation).await;
         match answers {
             Ok(answers) => {
                 self.circuit.close();

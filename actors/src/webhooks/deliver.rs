@@ -99,10 +99,11 @@ impl Deliver {
             Ok(Answered { status: 410, .. }) => Ok(Some(End::Gone)),
             _ if last => Ok(Some(End::Failed)),
             Ok(Answered { status, retry_after }) => {
-                let fault = Fault::unavailable(Dependency::Receiver, format!("it answered {status}"));
+                let fault =
+                    Fault::unavailable_for(Dependency::Receiver, status.to_string(), format!("it answered {status}"));
                 Err(JobError::Later(fault, retry_after.unwrap_or_default()))
             }
-            Err(error) => Err(Fault::unavailable(Dependency::Receiver, error).into()),
+            Err(error) => Err(Fault::unavailable_for(Dependency::Receiver, "undelivered", error).into()),
         }
     }
 

@@ -3,13 +3,15 @@
 -- jobs and attempts that it does): its consumer ended in between. They are available again, and get one more attempt
 -- for the one that was taken, which did not fail; but none for one that took too long. Dead letters where that was
 -- their last attempt, or where $6 processes have died with them; called off where that was asked for. Forgets the
--- dead. One row: how many processes were dead, how many jobs taken.
+-- dead. A row for each job that was taken, or one without any: how many processes were dead, the job, when its attempt
+-- began, whether its process died.
 with dead as (
     delete from job_workers
     where seen_at < now() - make_interval(secs => $1)
     returning id
 ), lost as (
-    select j.id, j.attempt, j.cancel_requested_at,
+    select j.id, j.attempt, j.started_at, j.cancel_requested_at,
+           j.worker in (select id from dead) or not exists (select from job_workers w where w.id = j.worker) as died,
            least(100, j.max_attempts
                       + case when j.started_at < now() - make_interval(secs => $2) then 0 else 1 end) as max_attempts,
            -- What this process lost, or what took too long, killed nobody.
@@ -36,6 +38,6 @@ with dead as (
         max_attempts = l.max_attempts, deaths = l.deaths, worker = null, sent_at = null, run_at = now()
     from lost l
     where j.id = l.id
-    returning j.id
+    returning j.id, j.kind, j.attempt, j.state, j.traceparent, l.started_at, l.died
 )
-select (select count(*) from dead) as dead, (select count(*) from taken) as taken
+select (select count(*) from dead) as dead, t.* from (values (1)) as always (one) left join taken t on true
