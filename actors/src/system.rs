@@ -161,11 +161,12 @@ impl System {
             children.push(domain("throttle", Strategy::OneForOne, throttle_actors));
         }
         let job_actors = match &settings.jobs {
-            Some(jobs) => {
+            Some(executed) => {
                 let webhooks = Webhooks::effects(&settings.webhooks, &postgres);
                 let effects = Notifications::effects().into_iter().chain(webhooks).chain(more_effects).collect();
                 let vital = postgres.apart(&settings.postgres, jobs::VITAL)?;
-                jobs::workers(jobs.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects)?
+                let faults = jobs.faults.clone();
+                jobs::workers(executed.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects, faults)?
             }
             None => Vec::new(),
         };

@@ -47,6 +47,9 @@ pub enum JobError {
     /// It took longer than an attempt may take.
     #[error("took longer than an attempt may take")]
     TooLong,
+    /// An operator or a test wanted it to.
+    #[error("failure asked for by fault injection")]
+    Injected,
     /// It panicked.
     #[error("panicked: {0}")]
     Panicked(String),

@@ -20,6 +20,7 @@
 mod book;
 mod consumer;
 mod desk;
+mod faults;
 mod held;
 mod message;
 mod pool;
@@ -41,6 +42,7 @@ use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 pub use desk::{CancelJob, FindJob, ListJobs, Listed, PauseJobs, Refusal, RetryDead, RetryJob};
+pub use faults::Faults;
 pub use message::{Job, JobError, State};
 pub use store::{Counts, live_workers, live_workers_in};
 pub use view::{Attempt, JobView, Standing, why};
@@ -159,6 +161,8 @@ pub(crate) struct Shared {
     pub(crate) longest: Duration,
     /// The jobs that this process has in hand.
     pub(crate) held: held::Held,
+    /// The attempts that are to fail because somebody asked for it.
+    pub(crate) faults: Faults,
     /// Wakes the relay. A lost wake-up costs only time.
     pub(crate) wake: Notify,
 }
@@ -188,6 +192,8 @@ impl Known {
 #[derive(Clone)]
 pub struct Jobs {
     desk: Endpoint<desk::DeskMessage>,
+    /// Which attempts of this process are to fail on purpose.
+    pub faults: Faults,
 }
 
 impl Jobs {
@@ -195,7 +201,7 @@ impl Jobs {
     pub fn desk(postgres: &Postgres, room: usize) -> (Self, ChildSpec) {
         let desk = Endpoint::new("operators/jobs", "root/operators/jobs", room);
         let child = child::pool(&desk, Arc::new(desk::Desk(postgres.clone())), 2);
-        (Self { desk }, child)
+        (Self { desk, faults: Faults::default() }, child)
     }
 
     /// A page of jobs, how many there are in each state, and whether any are taken.
@@ -258,9 +264,11 @@ pub fn workers(
     redis: Redis,
     boot: Uuid,
     effects: Vec<Arc<dyn Effect>>,
+    faults: Faults,
 ) -> Result<Vec<ChildSpec>, Fault> {
     let hands = settings.workers;
     let known = Known::of(&effects);
+    faults.know(known.all.0.clone());
     let longest = effects.iter().filter_map(|effect| effect.within()).chain([settings.attempt_within]).max();
     let longest = longest.unwrap_or(settings.attempt_within);
     let effects = effects.into_iter().map(|effect| (effect.kind(), effect)).collect();
@@ -274,6 +282,7 @@ pub fn workers(
         known,
         longest,
         held: held::Held::default(),
+        faults,
         wake: Notify::new(),
     });
     // The consumer takes only as many jobs as there are hands free, so that the pool's mailbox never fills.
