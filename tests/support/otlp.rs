@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::io::Read;
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::header::CONTENT_ENCODING;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -137,7 +140,13 @@ async fn receive(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let packed = request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
+    let mut body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    if packed {
+        let mut plain = Vec::new();
+        GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
+        body = plain.into();
+    }
     let known = match path.as_str() {
         "/v1/traces" => ExportTraceServiceRequest::decode(body).map(|export| keep_spans(&keeper, &export)).is_ok(),
         "/v1/logs" => ExportLogsServiceRequest::decode(body).map(|export| keep_logs(&keeper, &export)).is_ok(),
