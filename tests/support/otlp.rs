@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Read;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -68,6 +69,19 @@ pub struct Exported {
     pub metrics: Vec<String>,
     /// Everything at once, names and values, for those who look for what must not be there.
     pub text: String,
+    /// The exports as they came, for those who look at all there is.
+    pub raw: Raw,
+}
+
+/// Exports as they came.
+#[derive(Debug, Clone, Default)]
+pub struct Raw {
+    /// Of spans.
+    pub traces: Vec<Arc<ExportTraceServiceRequest>>,
+    /// Of log records.
+    pub logs: Vec<Arc<ExportLogsServiceRequest>>,
+    /// Of metrics.
+    pub metrics: Vec<Arc<ExportMetricsServiceRequest>>,
 }
 
 /// The receiver. It ends with the test.
@@ -161,6 +175,7 @@ async fn receive(
 
 fn keep_spans(keeper: &watch::Sender<Exported>, export: &ExportTraceServiceRequest) {
     keeper.send_modify(|seen| {
+        seen.raw.traces.push(Arc::new(export.clone()));
         seen.text.push_str(&format!("{export:?}"));
         for resource in &export.resource_spans {
             let attributes = resource.resource.as_ref().map(|resource| texts(&resource.attributes)).unwrap_or_default();
@@ -183,6 +198,7 @@ fn keep_spans(keeper: &watch::Sender<Exported>, export: &ExportTraceServiceReque
 
 fn keep_logs(keeper: &watch::Sender<Exported>, export: &ExportLogsServiceRequest) {
     keeper.send_modify(|seen| {
+        seen.raw.logs.push(Arc::new(export.clone()));
         seen.text.push_str(&format!("{export:?}"));
         let scopes = export.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
         for record in scopes.flat_map(|scope| &scope.log_records) {
@@ -197,6 +213,7 @@ fn keep_logs(keeper: &watch::Sender<Exported>, export: &ExportLogsServiceRequest
 
 fn keep_metrics(keeper: &watch::Sender<Exported>, export: &ExportMetricsServiceRequest) {
     keeper.send_modify(|seen| {
+        seen.raw.metrics.push(Arc::new(export.clone()));
         seen.text.push_str(&format!("{export:?}"));
         let scopes = export.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
         seen.metrics.extend(scopes.flat_map(|scope| &scope.metrics).map(|metric| metric.name.clone()));
