@@ -13,9 +13,6 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use super::official::Official;
 use super::registry::Registry;
 
-/// Our metrics stand below these as well, in no way that another's could be meant.
-const LONGEST_NAME: usize = 100;
-
 /// Where the conventions are, and what strays from them: a sentence, and where it was seen.
 pub struct Check {
     official: Official,
@@ -258,11 +255,16 @@ impl Check {
             let what = format!("{place} is a {actual} of “{}” and should be a {instrument} of “{unit}”", metric.unit);
             self.stray(what, &place);
         }
-        if metric.description.is_empty() || name.len() > LONGEST_NAME {
+        if metric.description.is_empty() {
             self.stray(format!("{place} does not say what it is"), &place);
         }
+        let required = self.official.metrics.get(name).map(|entry| entry.required.clone()).unwrap_or_default();
         for pairs in points {
             self.attributes(pairs, &place);
+            let named = |constant: &str| pairs.iter().any(|pair| pair.key.to_uppercase().replace('.', "_") == constant);
+            for constant in required.iter().filter(|constant| !named(constant)) {
+                self.stray(format!("attribute {constant} is missing in {place}"), &place);
+            }
             for pair in pairs {
                 if allowed.as_ref().is_some_and(|allowed| !allowed.contains(&pair.key)) {
                     self.stray(

@@ -21,6 +21,8 @@ pub struct Entry {
     pub instrument: String,
     /// A metric's unit.
     pub unit: String,
+    /// The attributes that a metric has to have, as the crate's constants are called.
+    pub required: Vec<String>,
 }
 
 /// All of them.
@@ -45,6 +47,7 @@ impl Official {
         assert!(of("http.method").deprecated.as_ref().is_some_and(|by| by.contains("http.request.method")));
         let duration = &official.metrics["http.server.request.duration"];
         assert_eq!((duration.instrument.as_str(), duration.unit.as_str()), ("histogram", "s"));
+        assert_eq!(duration.required, ["HTTP_REQUEST_METHOD", "URL_SCHEME"]);
         official
     }
 }
@@ -82,10 +85,18 @@ fn entries(source: &str) -> BTreeMap<String, Entry> {
             kind: kind(above),
             instrument: cell("| Instrument:"),
             unit: cell("| Unit:"),
+            required: above.lines().filter_map(required).collect(),
         };
         entries.insert(name.to_owned(), entry);
     }
     entries
+}
+
+/// The attribute of a line that says that it has to be there.
+fn required(line: &str) -> Option<String> {
+    let (_, row) = line.split_once("[`crate::attribute::")?;
+    let (constant, level) = row.split_once("`]")?;
+    level.contains("`Required`").then(|| constant.to_owned())
 }
 
 /// What the first example is.
