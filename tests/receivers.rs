@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -46,7 +46,7 @@ async fn free() -> SocketAddr {
 }
 
 /// The program itself, which the package brings for some Python.
-fn agent(place: &PathBuf) -> Result<PathBuf, String> {
+fn agent(place: &Path) -> Result<PathBuf, String> {
     let pythons = std::fs::read_dir(place.join("lib")).map_err(|error| error.to_string())?;
     let agents = pythons.flatten().map(|python| python.path().join("site-packages/rotel/rotel-agent"));
     agents.into_iter().find(|agent| agent.is_file()).ok_or_else(|| "the package has no program".to_owned())
