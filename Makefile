@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint fmt bench clean help packages test-packages
+.PHONY: run test lint fmt bench load clean help packages test-packages
 
 # Where cargo puts what it builds, whoever decides that: CARGO_TARGET_DIR, a configuration file or nobody.
 target = $$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
@@ -37,7 +37,10 @@ lint: ## format check, clippy, container files, shell scripts
 fmt: ## format the code
 	@cargo fmt --all
 
-bench: ## load the service that runs at BASE, started with RATE_LIMITS=off make run (see loadtest/run.sh)
+bench: ## measure spans, log lines, asks and encoding by themselves (see benches/README.md)
+	@cargo bench --locked --benches
+
+load: ## load the service that runs at BASE, started with RATE_LIMITS=off make run (see loadtest/run.sh)
 	@exec loadtest/run.sh
 
 clean: ## remove what was built; the data in .callboard stays

@@ -49,7 +49,7 @@ enum Command {
     },
     /// Ask a running process about its actors: the tree unless you say otherwise; restarts, events, faults.
     Actors(operate::Arguments),
-    /// Ask about jobs and decide about them: list, show, why, retry, cancel, pause, resume.
+    /// Ask about jobs and decide about them: list, show, why, retry, cancel, fail, pause, resume.
     Jobs(operate::jobs::Arguments),
     /// Print the API's description in OpenAPI.
     Openapi,

@@ -129,6 +129,7 @@ pub fn admin() -> Result<Router, matchit::InsertError> {
             quiet "/jobs" => { GET: admin::jobs::list }
             observed "/jobs/pause" => { POST: admin::jobs::pause }
             observed "/jobs/resume" => { POST: admin::jobs::resume }
+            observed "/jobs/fail" => { POST: admin::jobs::fail }
             observed "/jobs/retry" => { POST: admin::jobs::retry_all }
             quiet "/jobs/{id}" => { GET: admin::jobs::find }
             observed "/jobs/{id}/cancel" => { POST: admin::jobs::cancel }

@@ -8,10 +8,10 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 use serde_json::json;
 use support::hooks::QUICK;
+use support::programs::{self, written};
 use support::{Hooks, Service, Stage, User, eventually};
 use tokio::process::Command;
 
@@ -22,20 +22,6 @@ const PASSWORD: &str = "a horse of another colour";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/schemathesis")
-}
-
-fn written(output: &Output) -> String {
-    [output.stdout.as_slice(), output.stderr.as_slice()].map(String::from_utf8_lossy).concat()
-}
-
-/// Where schemathesis is installed, or why it is not.
-async fn schemathesis() -> Result<PathBuf, String> {
-    let prepared = Command::new(folder().join("prepare.sh")).arg(env!("CARGO_TARGET_TMPDIR")).output().await;
-    let prepared = prepared.map_err(|error| error.to_string())?;
-    match prepared.status.code() {
-        Some(0) => Ok(PathBuf::from(String::from_utf8_lossy(&prepared.stdout).trim()).join("bin")),
-        _ => Err(written(&prepared).trim().to_owned()),
-    }
 }
 
 /// Says why there was no test.
@@ -69,8 +55,8 @@ async fn furnish(service: &Service, hooks: &Hooks) -> User {
 
 #[tokio::test]
 async fn the_service_answers_as_its_description_says_whatever_it_is_asked() {
-    let programs = match schemathesis().await {
-        Ok(programs) => programs,
+    let programs = match programs::prepared("schemathesis").await {
+        Ok(place) => place.join("bin"),
         Err(why) => return skipped(&why),
     };
     let (stage, hooks) = (Stage::new().await, Hooks::start().await);
@@ -109,8 +95,8 @@ async fn the_service_answers_as_its_description_says_whatever_it_is_asked() {
 
 #[tokio::test]
 async fn the_description_is_openapi_and_its_examples_fit_it() {
-    let programs = match schemathesis().await {
-        Ok(programs) => programs,
+    let programs = match programs::prepared("schemathesis").await {
+        Ok(place) => place.join("bin"),
         Err(why) => return skipped(&why),
     };
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");

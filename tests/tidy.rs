@@ -143,7 +143,15 @@ fn the_front_knows_no_driver_and_the_actors_no_protocol() {
 
 #[test]
 fn no_file_is_longer_than_four_hundred_lines() {
-    let kinds = [("src", ".rs"), ("actors", ".rs"), ("tests", ".rs"), ("sql", ".sql"), ("ops", ".sh")];
+    let kinds = [
+        ("src", ".rs"),
+        ("actors", ".rs"),
+        ("tests", ".rs"),
+        ("examples", ".rs"),
+        ("benches", ".rs"),
+        ("sql", ".sql"),
+        ("ops", ".sh"),
+    ];
     let kinds = kinds.into_iter().chain([".html", ".css", ".js"].map(|ending| ("src", ending)));
     for (name, text) in kinds.flat_map(|(folder, ending)| files(folder, ending)) {
         assert!(text.lines().count() <= 400, "{name} has {} lines", text.lines().count());
@@ -210,7 +218,7 @@ fn nothing_is_named_for_doing_anything_at_all() {
 
 #[test]
 fn every_module_says_what_it_is_for() {
-    for folder in ["src", "actors", "tests"] {
+    for folder in ["src", "actors", "tests", "examples", "benches"] {
         for (name, text) in files(folder, ".rs") {
             assert!(text.starts_with("//! "), "{name} does not open with what it is for");
         }

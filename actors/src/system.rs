@@ -168,13 +168,15 @@ impl System {
         }
         let (mut set_apart, mut job_hands) = (None, None);
         let job_actors = match &settings.jobs {
-            Some(jobs) => {
+            Some(executed) => {
                 let webhooks = Webhooks::effects(&settings.webhooks, &postgres);
                 let effects = Notifications::effects().into_iter().chain(webhooks).chain(more_effects).collect();
                 let vital = postgres.apart("vital", &settings.postgres, jobs::VITAL)?;
                 set_apart = Some(vital.clone());
-                let (children, free) = jobs::workers(jobs.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects)?;
-                job_hands = Some((free, jobs.workers));
+                let faults = jobs.faults.clone();
+                let (children, free) =
+                    jobs::workers(executed.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects, faults)?;
+                job_hands = Some((free, executed.workers));
                 children
             }
             None => Vec::new(),

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::authorize;
+use super::{allow_chaos, authorize};
 use crate::error::ApiError;
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -101,9 +101,7 @@ pub async fn inject(request: Request) -> Result<Response, ApiError> {
         Some((path, "hang")) => (path, Injected::Hang),
         _ => return Err(ApiError::not_found("There is nothing at this path")),
     };
-    if !request.app.config.chaos_enabled {
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", "Fault injection needs CHAOS_ENABLED=true"));
-    }
+    allow_chaos(&request)?;
     if !request.app.system.inject(path, fault) {
         return Err(ApiError::not_found("There is no such actor, or it is not running"));
     }

@@ -8,9 +8,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
-use super::authorize;
+use super::{allow_chaos, authorize};
 use crate::error::ApiError;
-use crate::query::encode_cursor;
+use crate::query::{encode_cursor, number};
 use crate::request::Request;
 use crate::response::{self, Response};
 
@@ -84,6 +84,15 @@ struct Paused {
     changed: bool,
 }
 
+/// What attempts of which kind fail next.
+#[derive(Serialize)]
+struct Failing {
+    kind: String,
+    times: i64,
+}
+
+/// Attempts that one request can have fail.
+const FAIL_AT_ONCE: i64 = 1000;
 /// Dead letters tried again by one request.
 const RETRY_AT_ONCE: i64 = 10_000;
 
@@ -161,6 +170,23 @@ pub async fn retry_all(request: Request) -> Result<Response, ApiError> {
     }
     let retry = RetryDead { limit: RETRY_AT_ONCE };
     response::ok(&Retried { retried: request.app.system.jobs.retry_dead(&request.caller, retry).await? })
+}
+
+/// `POST /jobs/fail?kind=article_published&times=2`: the next attempts of a kind in this process fail, and what they did
+/// is undone; with `times=0` none do any more.
+pub async fn fail(request: Request) -> Result<Response, ApiError> {
+    authorize(&request)?;
+    allow_chaos(&request)?;
+    let mut query = request.query();
+    let kind = query.optional("kind", |kind| Ok::<_, String>(kind.to_owned()));
+    let times = query.optional("times", |text| number(text, 0, FAIL_AT_ONCE)).unwrap_or(1);
+    query.finish()?;
+    let kind = kind.ok_or_else(|| ApiError::field("kind", "is required"))?;
+    if !request.app.system.jobs.faults.fail(&kind, u32::try_from(times).unwrap_or(0)) {
+        return Err(ApiError::not_found("This process works on no jobs of this kind"));
+    }
+    tracing::warn!(job.kind = kind, times, "an operator asked for failures");
+    response::ok(&Failing { kind, times })
 }
 
 /// `POST /jobs/pause`

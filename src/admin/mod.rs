@@ -13,6 +13,8 @@ pub mod metrics;
 pub mod probes;
 pub mod restarts;
 
+use hyper::StatusCode;
+
 use crate::error::ApiError;
 use crate::request::Request;
 
@@ -25,6 +27,17 @@ pub(crate) fn authorize(request: &Request) -> Result<(), ApiError> {
         None => Ok(()),
         Some(token) if same(request.bearer()?, token.expose()) => Ok(()),
         Some(_) => Err(ApiError::unauthorized("The admin token is required")),
+    }
+}
+
+/// Lets faults be injected where that is allowed.
+///
+/// # Errors
+/// 403 without `CHAOS_ENABLED`.
+pub(crate) fn allow_chaos(request: &Request) -> Result<(), ApiError> {
+    match request.app.config.chaos_enabled {
+        true => Ok(()),
+        false => Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", "Fault injection needs CHAOS_ENABLED=true")),
     }
 }
 

@@ -57,6 +57,14 @@ enum Question {
         /// Its id.
         id: i64,
     },
+    /// Make the next attempts of a kind of job fail; the process has to be started with CHAOS_ENABLED=true.
+    Fail {
+        /// The kind, like article_published.
+        kind: String,
+        /// How many attempts; 0 calls off what was asked before.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        times: u32,
+    },
     /// Have all processes take no more jobs.
     Pause,
     /// Have all processes take jobs again.
@@ -105,6 +113,11 @@ pub(super) async fn ask(arguments: Arguments) -> Result<(), Unanswered> {
         Question::Retry { id: Some(id), .. } => tell(&post(format!("/jobs/{id}/retry")).await?, json, fields),
         Question::Retry { .. } => tell(&post("/jobs/retry?state=discarded".to_owned()).await?, json, fields),
         Question::Cancel { id } => tell(&post(format!("/jobs/{id}/cancel")).await?, json, fields),
+        Question::Fail { kind, times } => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("kind", &kind).append_pair("times", &times.to_string());
+            tell(&post(format!("/jobs/fail?{}", query.finish())).await?, json, fields)
+        }
         Question::Pause => tell(&post("/jobs/pause".to_owned()).await?, json, fields),
         Question::Resume => tell(&post("/jobs/resume".to_owned()).await?, json, fields),
     }

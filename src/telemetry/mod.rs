@@ -34,7 +34,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 pub use self::completed::completed;
 use self::export::Exports;
-pub use self::logs::{Limits, flush};
+pub use self::logs::{Limits, flush, lines_to};
 pub use self::prometheus::MEDIA as PROMETHEUS;
 use self::sampling::{Head, Ids};
 pub use self::settings::{AttributeLimits, Destination, LogFormat, Protocol, Settings, Signal};

@@ -23,6 +23,7 @@ pub mod frames;
 pub mod hooks;
 pub mod otlp;
 pub mod press;
+pub mod programs;
 pub mod raw;
 pub mod servers;
 pub mod service;

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::io::Read;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::header::CONTENT_ENCODING;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -82,6 +86,19 @@ pub struct Exported {
     pub measured: BTreeMap<String, Metric>,
     /// Everything at once, names and values, for those who look for what must not be there.
     pub text: String,
+    /// The exports as they came, for those who look at all there is.
+    pub raw: Raw,
+}
+
+/// Exports as they came.
+#[derive(Debug, Clone, Default)]
+pub struct Raw {
+    /// Of spans.
+    pub traces: Vec<Arc<ExportTraceServiceRequest>>,
+    /// Of log records.
+    pub logs: Vec<Arc<ExportLogsServiceRequest>>,
+    /// Of metrics.
+    pub metrics: Vec<Arc<ExportMetricsServiceRequest>>,
 }
 
 /// The receiver. It ends with the test.
@@ -160,7 +177,13 @@ async fn receive(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let packed = request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
+    let mut body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    if packed {
+        let mut plain = Vec::new();
+        GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
+        body = plain.into();
+    }
     let known = keep(&keeper, &path, body);
     // An empty message is the answer to a request that was taken whole.
     let mut response = Response::new(Full::default());
@@ -185,6 +208,7 @@ pub(super) fn keep(keeper: &watch::Sender<Exported>, path: &str, body: Bytes) ->
 
 fn keep_spans(keeper: &watch::Sender<Exported>, export: &ExportTraceServiceRequest) {
     keeper.send_modify(|seen| {
+        seen.raw.traces.push(Arc::new(export.clone()));
         seen.text.push_str(&format!("{export:?}"));
         for resource in &export.resource_spans {
             let attributes = resource.resource.as_ref().map(|resource| texts(&resource.attributes)).unwrap_or_default();
@@ -209,6 +233,7 @@ fn keep_spans(keeper: &watch::Sender<Exported>, export: &ExportTraceServiceReque
 
 fn keep_logs(keeper: &watch::Sender<Exported>, export: &ExportLogsServiceRequest) {
     keeper.send_modify(|seen| {
+        seen.raw.logs.push(Arc::new(export.clone()));
         seen.text.push_str(&format!("{export:?}"));
         let scopes = export.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
         let records = scopes.flat_map(|scope| scope.log_records.iter().map(move |record| (scope, record)));
@@ -229,6 +254,7 @@ fn keep_logs(keeper: &watch::Sender<Exported>, export: &ExportLogsServiceRequest
 
 fn keep_metrics(keeper: &watch::Sender<Exported>, export: &ExportMetricsServiceRequest) {
     keeper.send_modify(|seen| {
+        seen.raw.metrics.push(Arc::new(export.clone()));
         seen.text.push_str(&format!("{export:?}"));
         let scopes = export.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
         for metric in scopes.flat_map(|scope| &scope.metrics) {

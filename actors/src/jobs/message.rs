@@ -48,6 +48,9 @@ pub enum JobError {
     /// It took longer than an attempt may take.
     #[error("took longer than an attempt may take")]
     TooLong,
+    /// An operator or a test wanted it to.
+    #[error("failure asked for by fault injection")]
+    Injected,
     /// It panicked.
     #[error("panicked: {0}")]
     Panicked(String),
@@ -57,6 +60,7 @@ impl JobError {
     /// The `error.type` of spans: one of few words.
     pub fn error_type(&self) -> Cow<'static, str> {
         match self {
+            Self::Injected => "injected".into(),
             Self::Arguments(_) => "bad_arguments".into(),
             Self::Fault(fault) | Self::Later(fault, _) => fault.error_type(),
             Self::Final(_) => "final".into(),

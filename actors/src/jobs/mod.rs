@@ -20,6 +20,7 @@
 mod book;
 mod consumer;
 mod desk;
+mod faults;
 mod held;
 mod message;
 mod pool;
@@ -42,6 +43,7 @@ use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 pub use desk::{CancelJob, FindJob, ListJobs, Listed, PauseJobs, Refusal, RetryDead, RetryJob};
+pub use faults::Faults;
 pub use message::{Job, JobError, State};
 pub use store::{Counts, live_workers, live_workers_in};
 pub use view::{Attempt, JobView, Standing, why};
@@ -165,6 +167,8 @@ pub(crate) struct Shared {
     measured: HashMap<&'static str, OfKind>,
     /// Those of jobs that nobody here knows.
     measured_otherwise: LazyLock<OfKind>,
+    /// The attempts that are to fail because somebody asked for it.
+    pub(crate) faults: Faults,
     /// Wakes the relay. A lost wake-up costs only time.
     pub(crate) wake: Notify,
 }
@@ -201,6 +205,8 @@ impl Known {
 #[derive(Clone)]
 pub struct Jobs {
     desk: Endpoint<desk::DeskMessage>,
+    /// Which attempts of this process are to fail on purpose.
+    pub faults: Faults,
 }
 
 impl Jobs {
@@ -208,7 +214,7 @@ impl Jobs {
     pub fn desk(postgres: &Postgres, room: usize) -> (Self, ChildSpec) {
         let desk = Endpoint::new("operators/jobs", "root/operators/jobs", room);
         let child = child::pool(&desk, Arc::new(desk::Desk(postgres.clone())), 2);
-        (Self { desk }, child)
+        (Self { desk, faults: Faults::default() }, child)
     }
 
     /// A page of jobs, how many there are in each state, and whether any are taken.
@@ -271,10 +277,12 @@ pub fn workers(
     redis: Redis,
     boot: Uuid,
     effects: Vec<Arc<dyn Effect>>,
+    faults: Faults,
 ) -> Result<(Vec<ChildSpec>, Arc<Semaphore>), Fault> {
     let hands = settings.workers;
     let free = Arc::new(Semaphore::new(hands));
     let known = Known::of(&effects);
+    faults.know(known.all.0.clone());
     let longest = effects.iter().filter_map(|effect| effect.within()).chain([settings.attempt_within]).max();
     let longest = longest.unwrap_or(settings.attempt_within);
     let effects: HashMap<_, _> = effects.into_iter().map(|effect| (effect.kind(), effect)).collect();
@@ -291,6 +299,7 @@ pub fn workers(
         held: held::Held::default(),
         measured,
         measured_otherwise: LazyLock::new(|| metrics::jobs().of_kind("other")),
+        faults,
         wake: Notify::new(),
     });
     // The consumer takes only as many jobs as there are hands free, so that the pool's mailbox never fills.

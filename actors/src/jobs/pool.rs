@@ -131,6 +131,10 @@ impl Executor {
     /// matter with any of them nothing did, and each is to be tried alone.
     async fn together(&self, jobs: &[Job], spans: &[Span], deadline: Instant) -> bool {
         let [first, _, ..] = jobs else { return false };
+        // An attempt that is to fail is one job's.
+        if self.0.faults.waits(&first.kind) {
+            return false;
+        }
         let Some(effect) = self.effect(first).filter(|effect| effect.together()) else { return false };
         let mut traces = spans.iter().map(|span| span.trace().clone());
         let scope = Scope { trace: traces.next().unwrap_or_default(), others: traces.collect(), deadline };
@@ -190,6 +194,10 @@ impl Executor {
         let mut connection = self.0.postgres.connection().await?;
         let tx = connection.begin().await?;
         effect.apply(job, &brought, &tx, scope).await?;
+        // Where it hurts most: what was done is undone.
+        if self.0.faults.take(&job.kind) {
+            return Err(JobError::Injected);
+        }
         if store::complete(&tx, scope, std::slice::from_ref(job), self.0.boot).await? == 0 {
             return Ok(Done::Fenced);
         }

@@ -31,6 +31,7 @@ mod record;
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::io::Write;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -129,6 +130,22 @@ fn started(limits: &Limits) -> Result<(Arc<Output>, Arc<Flood>), SetupError> {
         .with_callback(move |observer| observer.observe(counted.lost(), &[]))
         .build();
     Ok((Arc::clone(output), Arc::clone(flood)))
+}
+
+/// Lines as the service writes them, to an output of one's own, and records where there is a provider: for benchmarks.
+///
+/// # Errors
+/// When the thread that writes cannot be started.
+pub fn lines_to<S: Subscriber, W: Write + Send + 'static>(
+    to: W,
+    limits: &Limits,
+    logs: Option<&SdkLoggerProvider>,
+) -> std::io::Result<impl Layer<S> + use<S, W>> {
+    let output = Arc::new(Output::new(limits.buffer));
+    let writer = Arc::clone(&output);
+    std::thread::Builder::new().name("log-output".to_owned()).spawn(move || writer.run(to))?;
+    let flood = Arc::new(Flood::new(limits.flood_lines, limits.flood_window));
+    Ok(Lines { format: LogFormat::Json, colours: limits.colours, output, flood, records: logs.map(Records::new) })
 }
 
 /// Has all that was said and left out told: before records are exported for the last time.
