@@ -9,6 +9,9 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY actors actors
 COPY src src
+# Not built, but named in the manifest.
+COPY benches benches
+COPY examples examples
 # Migrations and statements are compiled into the binary: the final image holds no SQL files.
 COPY sql sql
 # The cache mounts keep crates and compiled dependencies between builds, so that a change of ours compiles ours alone;

@@ -24,6 +24,7 @@ pub mod fuzzing;
 pub mod http;
 pub mod observe;
 mod operate;
+mod outcome;
 pub mod proxies;
 pub mod query;
 pub mod request;

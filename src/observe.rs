@@ -19,6 +19,7 @@ use opentelemetry::trace::FutureExt as _;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::{self, Asked, accept};
+use crate::outcome::{Telling, Unanswered};
 use crate::proxies::ClientAddress;
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -27,7 +28,7 @@ use crate::server::head;
 use crate::server_span::{self, Incoming as Told, known_method};
 use crate::telemetry::instruments::{self, Completed};
 use crate::telemetry::sampling::Begun;
-use crate::telemetry::{self, shown};
+use crate::telemetry::shown;
 use crate::throttling::{self, Noted};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -56,8 +57,10 @@ pub async fn answer(
     let trace = begun.trace().clone();
     // Only where no route says it.
     let path = if route.is_none() { shown(head.uri.path()).into_owned() } else { String::new() };
+    let method_name = known_method(&method);
+    let unanswered = Unanswered::new(Telling { begun, observed, method: method_name, route, path, started, tally });
     let caller = Caller { trace: trace.clone(), deadline: started + app.config.limits.request_within };
-    let active = instruments::active(known_method(&method));
+    let active = instruments::active(method_name);
     let noted = Noted::default();
     let from = (caller, client, router.audience);
     let handled = dispatch(Arc::clone(&app), head, body, found, from, Arc::clone(&noted));
@@ -78,14 +81,14 @@ pub async fn answer(
     }
     let status = response.status();
     let completed = Completed {
-        method: known_method(&method),
+        method: method_name,
         route,
         version: server_span::protocol_version(version),
         status,
         error: status.is_server_error().then_some(code.unwrap_or("unhealthy")),
         took: started.elapsed(),
     };
-    finish(begun, observed, &completed, &tally, &path);
+    unanswered.answered(&completed);
     instruments::completed(&completed);
     if method == Method::HEAD { without_body(response) } else { response }
 }
@@ -169,15 +172,6 @@ fn begin(
 
 fn trace_id(trace: &Trace) -> String {
     trace.span_context().trace_id().to_string()
-}
-
-fn finish(begun: Begun, observed: bool, completed: &Completed, tally: &Tally, path: &str) {
-    if let Begun::Recorded(span) = &begun {
-        server_span::conclude(span, completed, tally);
-    }
-    if observed {
-        telemetry::completed(begun.trace(), completed, path, tally.statements());
-    }
 }
 
 /// The request's own id when it is 1 to 128 printable ASCII characters, else a new one.

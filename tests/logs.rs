@@ -52,7 +52,7 @@ async fn every_line_of_a_request_says_which_it_is_and_whose_here_and_over_otlp()
     let messages: Vec<_> = mine.iter().map(|line| line["message"].as_str().unwrap()).collect();
     assert_eq!(messages, ["a request failed", "request completed"]);
     for line in &mine {
-        assert_eq!((&line["request_id"], &line["user.id"]), (&json!("find-me"), &json!(ann.id)));
+        assert_eq!((&line["request_id"], &line["user.id"]), (&json!("find-me"), &json!(ann.id.to_string())));
         assert_eq!((&line["level"], &line["span_id"]), (&json!("ERROR"), &json!(span)));
         assert!(line.get("code.file.path").is_none(), "{line}");
     }
@@ -63,7 +63,7 @@ async fn every_line_of_a_request_says_which_it_is_and_whose_here_and_over_otlp()
         ("http.request.method", json!("POST")),
         ("http.route", json!("/api/articles")),
         ("http.response.status_code", json!(500)),
-        ("error.type", json!("500")),
+        ("error.type", json!("internal_error")),
         ("db.query_count", json!(2)),
     ] {
         assert_eq!(completed[name], value, "{name} of {completed}");
@@ -203,30 +203,30 @@ async fn the_same_warning_is_written_a_few_times_and_then_counted_here_and_over_
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_is_complained_of_once_in_a_window() {
+async fn a_request_whose_client_goes_away_has_its_line_too() {
     let stage = Stage::new().await;
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let variables = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*format!("http://{closed}")),
-        ("OTEL_BSP_SCHEDULE_DELAY", "20"),
-        ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
-        ("OTEL_METRIC_EXPORT_INTERVAL", "20"),
-        ("LOG_FLOOD_WINDOW_MS", "3600000"),
-    ];
-    let service = Service::run(&stage, &["serve", "--no-workers"], &variables).await;
-    eventually("it complained again and again", async || {
-        service.client().get("/api/articles").await.expect(200);
-        (service.metric("log_records_suppressed_total", "").await > 5.0).then_some(())
-    })
-    .await;
-    // The last try, at the stop, is told of once more.
-    let lines = objects(&service.lines());
-    service.stop().await;
-    let of_sdk = |line: &&Value| line["target"].as_str().is_some_and(|target| target.starts_with("opentelemetry"));
-    let complaints: Vec<_> = lines.iter().filter(of_sdk).collect();
-    let places: std::collections::BTreeSet<_> =
-        complaints.iter().map(|line| format!("{} {} {}", line["target"], line["name"], line["message"])).collect();
-    assert!(!places.is_empty() && places.len() == complaints.len(), "{complaints:#?}");
+    let receiver = Receiver::start().await;
+    let service = exporting(&stage, &receiver, &[]).await;
+    let ann = service.client().register("ann").await;
+    let lock = stage.locked("articles").await;
+    let asking = tokio::spawn(async move {
+        let headers = [("x-request-id", "gone"), ("content-type", "application/json")];
+        ann.client.try_send("POST", "/api/articles", &headers, r#"{"title":"t","body":"b"}"#, support::PATIENCE).await
+    });
+    eventually("it waits", async || (stage.waiting_for_locks().await > 0).then_some(())).await;
+    asking.abort();
+    let line = service.logged("of the request", |line| line["request_id"] == "gone").await;
+    assert_eq!(
+        (line["message"].as_str(), line["error.type"].as_str()),
+        (Some("request completed"), Some("client_gone"))
+    );
+    assert_eq!((line["level"].as_str(), line["http.route"].as_str()), (Some("INFO"), Some("/api/articles")));
+    assert!(line.get("http.response.status_code").is_none(), "{line}");
+    let trace = line["trace_id"].as_str().unwrap();
+    let spans = receiver.trace(trace, &["POST /api/articles"]).await;
+    let span = spans.iter().find(|span| span.name == "POST /api/articles").unwrap();
+    assert_eq!(span.attribute("error.type"), "client_gone");
+    drop(lock);
 }
 
 /// A service whose standard output is read only as far as the test reads it.

@@ -69,7 +69,7 @@ async fn the_six_samplers_decide_once_for_all_of_a_trace() {
             spans.iter().filter(|span| span.name == name).map(|span| span.trace.clone()).collect()
         };
         assert_eq!(of("GET /api/articles"), expected, "{sampler}");
-        assert_eq!(of("articles/list"), expected, "{sampler}: a trace is recorded as a whole, or not at all");
+        assert_eq!(of("articles/pages"), expected, "{sampler}: a trace is recorded as a whole, or not at all");
         assert!(spans.iter().all(|span| expected.contains(&span.trace)), "{sampler}");
     }
 }
@@ -124,6 +124,6 @@ async fn what_the_callers_tracing_system_says_of_the_trace_is_in_all_of_its_span
     let service = exporting(&stage, &["serve", "--no-workers"], &receiver.endpoint, &[]).await;
     let headers = [("traceparent", &*traceparent(true)), ("tracestate", "vendor=a1,other=b2")];
     asked(&service, &headers).await;
-    let spans = receiver.trace(CALLER.0, &["GET /api/articles", "articles/list"]).await;
+    let spans = receiver.trace(CALLER.0, &["GET /api/articles", "articles/pages"]).await;
     assert!(spans.iter().all(|span| span.state == "vendor=a1,other=b2"), "{spans:#?}");
 }

@@ -94,7 +94,8 @@ async fn a_process_does_not_grow_by_the_jobs_that_wait() {
     assert_eq!(i64::try_from(follow_the_crowd(&stage, &ann, many).await).unwrap(), many);
     eventually("the process has counted those that wait", async || {
         let seen = service.operator().get("/metrics").await.text();
-        let available = |line: &str| line.starts_with("jobs_stored{") && line.contains("state=\"available\"");
+        let available =
+            |line: &str| line.starts_with("jobs_stored{") && line.contains("callboard_job_state=\"available\"");
         seen.lines().any(|line| available(line) && line.ends_with(&format!(" {many}"))).then_some(())
     })
     .await;

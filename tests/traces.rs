@@ -103,7 +103,7 @@ async fn the_callers_span_is_the_parent_and_its_decision_is_kept() {
         assert_eq!(answer.trace_id(), trace);
         assert!(answer.header("traceresponse").unwrap().ends_with(flags), "{answer:?}");
     }
-    let spans = receiver.trace(sampled, &["GET /api/articles", "articles/list"]).await;
+    let spans = receiver.trace(sampled, &["GET /api/articles", "articles/pages"]).await;
     assert_eq!(named(&spans, "GET /api/articles").parent, "00f067aa0ba902b7");
     service.stop().await;
     assert!(receiver.exported().spans.iter().all(|span| span.trace != unsampled));

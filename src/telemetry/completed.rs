@@ -1,5 +1,7 @@
 //! The one line that there is for every request.
 
+use std::time::Duration;
+
 use actors::kit::Trace;
 use tracing::Level;
 
@@ -7,6 +9,39 @@ use super::instruments::Completed;
 
 /// What the event is called, here and over OTLP.
 pub(crate) const COMPLETED: &str = "callboard.request.completed";
+
+/// The `error.type` of a request whose client went away before its answer.
+pub const CLIENT_GONE: &str = "client_gone";
+
+/// A request that nobody waits for any more.
+pub struct Abandoned<'a> {
+    /// Its method, one of a few.
+    pub method: &'static str,
+    /// Its route's pattern.
+    pub route: Option<&'static str>,
+    /// Its path, where no route says it.
+    pub path: &'a str,
+    /// How long it was worked on.
+    pub took: Duration,
+    /// The statements that were run for it.
+    pub statements: u32,
+}
+
+/// Writes the line of a request that has no answer: it is the same line, without a status.
+pub fn abandoned(trace: &Trace, request: &Abandoned<'_>) {
+    let _current = trace.context().clone().attach();
+    tracing::event!(
+        name: COMPLETED,
+        Level::INFO,
+        http.request.method = request.method,
+        http.route = request.route,
+        url.path = request.route.is_none().then_some(request.path),
+        "error.type" = CLIENT_GONE,
+        duration_ms = request.took.as_secs_f64() * 1e3,
+        db.query_count = request.statements,
+        "request completed"
+    );
+}
 
 /// Writes the line, in the context of the request's span: which request it is, and whose, is said by that.
 ///

@@ -32,7 +32,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-pub use self::completed::completed;
+pub use self::completed::{Abandoned, CLIENT_GONE, abandoned, completed};
 use self::export::Exports;
 pub use self::logs::{Limits, flush, lines_to};
 pub use self::prometheus::MEDIA as PROMETHEUS;

@@ -109,7 +109,7 @@ impl Reconciler {
         let postgres = &self.shared.postgres;
         for (state, count) in store::count(postgres, &scope()).await? {
             let count = u64::try_from(count).unwrap_or(0);
-            metrics::jobs().by_state.record(count, &[KeyValue::new("state", state)]);
+            metrics::jobs().by_state.record(count, &[KeyValue::new("callboard.job.state", state)]);
         }
         metrics::jobs().oldest.record(store::oldest(postgres, &scope()).await?, &[]);
         Ok(())

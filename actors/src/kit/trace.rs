@@ -61,7 +61,7 @@ impl Trace {
         if let Some(cause) = self.context.get::<Cause>() {
             cause.is_of(user);
         }
-        self.set(|| [KeyValue::new("user.id", user)]);
+        self.set(|| [KeyValue::new("user.id", user.to_string())]);
     }
 
     /// The OpenTelemetry context, to correlate logs with.

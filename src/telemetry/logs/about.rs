@@ -30,7 +30,7 @@ impl<'a> About<'a> {
             Some(Cause::Request(request)) => {
                 say("request_id", Value::Text(&request.id));
                 if let Some(user) = request.user.get() {
-                    say("user.id", Value::Number(*user));
+                    say("user.id", Value::Text(&user.to_string()));
                 }
             }
             Some(Cause::Attempt { job, kind, number }) => {

@@ -34,6 +34,7 @@ const OF_OTHERS: u64 = 1;
 static SUPPRESSED: LazyLock<Counter<u64>> = LazyLock::new(|| {
     global::meter("callboard")
         .u64_counter("log.records.suppressed")
+        .with_unit("{record}")
         .with_description("Warnings and errors that were not written, since they repeated others.")
         .build()
 });

@@ -126,6 +126,7 @@ fn started(limits: &Limits) -> Result<(Arc<Output>, Arc<Flood>), SetupError> {
     let counted = Arc::clone(output);
     global::meter("callboard")
         .u64_observable_counter("log.lines.lost")
+        .with_unit("{line}")
         .with_description("Log lines that were not written: nobody read standard output in time.")
         .with_callback(move |observer| observer.observe(counted.lost(), &[]))
         .build();

@@ -1,0 +1,28 @@
+//! The image can be built from what its build is given, and from nothing else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn cargo_finds_everything_that_the_manifest_names_among_what_is_copied() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let context = tempfile::tempdir().unwrap();
+    let sent = read(".dockerignore");
+    for line in read("Dockerfile").lines().filter(|line| line.starts_with("COPY ") && !line.contains("--from")) {
+        let mut words: Vec<_> = line.split_whitespace().skip(1).collect();
+        let to = words.pop().unwrap();
+        for from in words {
+            assert!(sent.lines().any(|line| line == format!("!{from}")), "{from} is not sent to the build");
+            let status = Command::new("cp").arg("-r").arg(root.join(from)).arg(context.path().join(to)).status();
+            assert!(status.unwrap().success(), "{line}");
+        }
+    }
+    let cargo = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version=1", "--offline"])
+        .current_dir(context.path())
+        .output()
+        .unwrap();
+    assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+}
