@@ -17,6 +17,17 @@ use check::Check;
 use support::Stage;
 use support::otlp::Receiver;
 
+/// What happens in a service under stress, which other tests put it to; it may happen here.
+const RARE: [&str; 7] = [
+    "actor.messages.poisoned",
+    "actor.stalls",
+    "http.server.connections.cut",
+    "jobs.resent",
+    "log.records.suppressed",
+    "notifications.streams.refused",
+    "throttle.refused",
+];
+
 #[tokio::test]
 async fn all_that_is_exported_is_in_a_convention() {
     let (stage, receiver) = (Stage::new().await, Receiver::start().await);
@@ -37,7 +48,8 @@ async fn all_that_is_exported_is_in_a_convention() {
         assert!(named(&name) || apart.contains(&name.as_str()), "nothing was asked of {name}");
     }
     assert!(exported.spans.len() > 300 && exported.logs.len() > 50, "there was something to look at");
-    let (violations, unseen) = (check.violations(), check.unseen());
+    let (violations, mut unseen) = (check.violations(), check.unseen());
+    unseen.retain(|name| !RARE.contains(&name.as_str()));
     assert!(
         violations.is_empty() && unseen.is_empty(),
         "{} violations:\n{}\nNobody made {unseen:?}, of which the registry tells.\nDrafts:\n{}",
