@@ -1,8 +1,9 @@
 //! Articles: reading, listing, publishing, editing.
 //!
 //! ```text
-//! by_slug  batcher: all slugs asked for, one statement     lists   batcher: equal queries, one statement
-//! creator  batcher: articles and their jobs, one commit    editors one order for each slug
+//! by_slug  batcher: all slugs asked for, one statement     pages   batcher: all pages asked for, one statement
+//! lists    batcher: equal queries, one statement           editors one order for each slug
+//! creator  batcher: articles and their jobs, one commit
 //! pruner   forgets keys that are good for nothing any more      totals  adds up what lists have to count
 //! ```
 //!
@@ -35,6 +36,7 @@ const EDITORS: usize = 4;
 #[derive(Clone)]
 pub struct Articles {
     by_slug: Endpoint<Ask<FindArticle>>,
+    pages: Endpoint<Ask<ListArticles>>,
     lists: Endpoint<Ask<ListArticles>>,
     creator: Endpoint<Ask<CreateArticle>>,
     editors: Arc<[Endpoint<EditorMessage>]>,
@@ -47,6 +49,7 @@ impl Articles {
     pub fn new(postgres: &Postgres, room: usize, batch: usize) -> (Self, Vec<ChildSpec>) {
         let articles = Self {
             by_slug: Endpoint::new("articles/by_slug", "root/articles/by_slug", room),
+            pages: Endpoint::new("articles/pages", "root/articles/pages", room),
             lists: Endpoint::new("articles/lists", "root/articles/lists", room),
             creator: Endpoint::new("articles/creator", "root/articles/creator", room),
             editors: (0..EDITORS)
@@ -54,9 +57,12 @@ impl Articles {
                 .collect(),
         };
         let mut children = vec![
-            child::batcher(&articles.by_slug, Arc::new(workers::BySlug(postgres.clone())), 2, batch),
+            // One hand each: a second statement beside the first would only make both smaller.
+            child::batcher(&articles.by_slug, Arc::new(workers::BySlug(postgres.clone())), 1, batch),
+            child::batcher(&articles.pages, Arc::new(workers::Pages(postgres.clone())), 1, batch),
+            // These may take long, and not all of them alike.
             child::batcher(&articles.lists, Arc::new(workers::Lists(postgres.clone())), 4, batch),
-            child::batcher(&articles.creator, Arc::new(workers::Creator(postgres.clone())), 2, batch),
+            child::batcher(&articles.creator, Arc::new(workers::Creator(postgres.clone())), 1, batch),
         ];
         let editor = Arc::new(workers::Editor(postgres.clone()));
         // One hand each: that is what makes the order.
@@ -79,7 +85,9 @@ impl Articles {
     /// # Errors
     /// None of its own.
     pub async fn list(&self, caller: &Caller, list: ListArticles) -> Answer<Arc<Page>> {
-        self.lists.ask(caller, list).await
+        // Who asks for what is found at once does not wait behind who searches.
+        let found_by = if list.is_near() { &self.pages } else { &self.lists };
+        found_by.ask(caller, list).await
     }
 
     /// Publishes an article.

@@ -46,52 +46,66 @@ impl Gather for BySlug {
     }
 }
 
-/// Runs each different query of those that gathered once; equal ones share the answer. Pages of all articles that are
-/// cheap to find are one statement together.
-pub(super) struct Lists(pub(super) Postgres);
-
 /// A query, and where those stand who ask it.
 type Asking<'a> = (&'a ListArticles, Vec<usize>);
+
+/// The different queries among these.
+fn asking(commands: &[ListArticles]) -> Vec<Asking<'_>> {
+    let mut asking: HashMap<&ListArticles, Vec<usize>> = HashMap::new();
+    for (position, query) in commands.iter().enumerate() {
+        asking.entry(query).or_default().push(position);
+    }
+    asking.into_iter().collect()
+}
+
+/// The answers of those who ask, from the pages that were found.
+fn answers(commands: &[ListArticles], found: &HashMap<&ListArticles, Arc<Page>>) -> Vec<Result<Arc<Page>, Refusal>> {
+    commands.iter().map(|query| found.get(query).cloned().ok_or(Refusal::NotFound)).collect()
+}
+
+/// Reads all pages that choose nothing among the articles with one statement; equal ones once.
+pub(super) struct Pages(pub(super) Postgres);
+
+impl Gather for Pages {
+    type Command = ListArticles;
+
+    async fn run(&self, commands: &[ListArticles], scope: &Scope) -> Answers<ListArticles> {
+        let queries: Vec<&ListArticles> = asking(commands).into_iter().map(|(query, _)| query).collect();
+        let pages = store::pages(&self.0, scope, &queries).await?;
+        let found = queries.into_iter().zip(pages.into_iter().map(Arc::new)).collect();
+        Ok(answers(commands, &found))
+    }
+}
+
+/// Runs each different query of those that gathered once; equal ones share the answer.
+pub(super) struct Lists(pub(super) Postgres);
 
 impl Gather for Lists {
     type Command = ListArticles;
 
     async fn run(&self, commands: &[ListArticles], scope: &Scope) -> Answers<ListArticles> {
-        let mut asking: HashMap<&ListArticles, Vec<usize>> = HashMap::new();
-        for (position, query) in commands.iter().enumerate() {
-            asking.entry(query).or_default().push(position);
-        }
-        let (pages, others): (Vec<Asking>, Vec<Asking>) = asking.into_iter().partition(|(query, _)| query.is_near());
-        let statements =
-            (!pages.is_empty()).then_some(pages).into_iter().chain(others.into_iter().map(|one| vec![one]));
-        let statements: Vec<_> = statements.map(|asking| self.pages(asking, scope).boxed()).collect();
-        let found: Vec<_> = stream::iter(statements).buffer_unordered(LISTS_AT_ONCE).try_collect().await?;
-        let pages: HashMap<&ListArticles, Arc<Page>> = found.into_iter().flatten().collect();
-        let page = |query: &ListArticles| pages.get(query).cloned().ok_or(Refusal::NotFound);
-        Ok(commands.iter().map(page).collect())
+        let pages: Vec<_> = asking(commands).into_iter().map(|asking| self.page(asking, scope).boxed()).collect();
+        let found = stream::iter(pages).buffer_unordered(LISTS_AT_ONCE).try_collect().await?;
+        Ok(answers(commands, &found))
     }
 }
 
 impl Lists {
-    /// The pages of one statement, for those who ask for them: it belongs to their traces, and to no others.
-    async fn pages<'a>(
+    /// One page, for those who ask for it: its statement belongs to their traces, and to no others.
+    async fn page<'a>(
         &self,
-        asking: Vec<Asking<'a>>,
+        (query, positions): Asking<'a>,
         scope: &Scope,
-    ) -> Result<Vec<(&'a ListArticles, Arc<Page>)>, Fault> {
-        let positions = asking.iter().flat_map(|(_, positions)| positions);
-        let mut traces = positions.filter_map(|position| scope.trace_of(*position).cloned());
+    ) -> Result<(&'a ListArticles, Arc<Page>), Fault> {
+        let mut traces = positions.iter().filter_map(|position| scope.trace_of(*position).cloned());
         let trace = traces.next().unwrap_or_default();
         let scope = Scope { trace, others: traces.collect(), deadline: scope.deadline };
-        let queries: Vec<&ListArticles> = asking.into_iter().map(|(query, _)| query).collect();
-        let alone = queries.first().filter(|query| !query.is_near());
-        let pages = match alone.map(|query| (query, query.chosen())) {
-            Some((query, Chosen::Followed(user))) => vec![store::feed(&self.0, &scope, query, user).await?],
-            Some((query, Chosen::Favorited(user))) => vec![store::favorited(&self.0, &scope, query, user).await?],
-            Some((query, _)) => vec![store::list(&self.0, &scope, query).await?],
-            None => store::pages(&self.0, &scope, &queries).await?,
+        let page = match query.chosen() {
+            Chosen::Followed(user) => store::feed(&self.0, &scope, query, user).await?,
+            Chosen::Favorited(user) => store::favorited(&self.0, &scope, query, user).await?,
+            Chosen::Near | Chosen::Otherwise => store::list(&self.0, &scope, query).await?,
         };
-        Ok(queries.into_iter().zip(pages.into_iter().map(Arc::new)).collect())
+        Ok((query, Arc::new(page)))
     }
 }
 
