@@ -297,10 +297,15 @@ async fn saturation_is_seen_while_it_lasts_and_errors_by_their_cause() {
         (of("db_client_connection_count", state).await == 1.0).then_some(())
     })
     .await;
-    let others = publish(40);
     let client = ann.client.clone();
     let another = tokio::spawn(async move { client.ask("/api/notifications/read").await });
-    eventually("a statement waits for it, the mailbox is full, and who comes then is refused", async || {
+    eventually("somebody else waits for it", async || {
+        let pending = of("db_client_connection_pending_requests", "pool_name=\"writers\"").await;
+        (pending >= 1.0).then_some(())
+    })
+    .await;
+    let others = publish(40);
+    eventually("the mailbox is full, and who comes then is refused", async || {
         let said = served(&service).await;
         let of = |name: &str, label: &str| said[name].sum(label);
         let (writers, creator) = ("pool_name=\"writers\"", "root/articles/creator");
