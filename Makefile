@@ -40,7 +40,7 @@ fmt: ## format the code
 bench: ## measure spans, log lines, asks and encoding by themselves (see benches/README.md)
 	@cargo bench --locked --benches
 
-load: ## load the service that runs at BASE, started with RATE_LIMITS=off make run (see loadtest/run.sh)
+load: ## measure what requests cost, beside a bare server, with servers of its own (see loadtest/README.md)
 	@exec loadtest/run.sh
 
 clean: ## remove what was built; the data in .callboard stays

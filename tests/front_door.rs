@@ -117,7 +117,11 @@ async fn an_address_whose_connections_are_all_at_work_is_told_that_it_has_its_sh
         })
         .await;
     }
-    let refused = service.client().get(&path).await;
+    // The refusal may come before the request was sent, which this client takes for no answer.
+    let refused = eventually("it is refused", async || {
+        service.client().try_send("GET", &path, &[], "", support::PATIENCE).await.ok()
+    })
+    .await;
     refused.refused(429, "too_many_connections");
     assert!(refused.header("retry-after").is_some() && refused.header("x-request-id").is_some());
     assert!(service.metric(CUT, "address_limit").await >= 1.0);

@@ -57,12 +57,13 @@ impl Articles {
                 .collect(),
         };
         let mut children = vec![
-            // One hand each: a second statement beside the first would only make both smaller.
+            // One hand each: a second read beside the first would only make both smaller, and neither waits for a lock.
             child::batcher(&articles.by_slug, Arc::new(workers::BySlug(postgres.clone())), 1, batch),
             child::batcher(&articles.pages, Arc::new(workers::Pages(postgres.clone())), 1, batch),
             // These may take long, and not all of them alike.
             child::batcher(&articles.lists, Arc::new(workers::Lists(postgres.clone())), 4, batch),
-            child::batcher(&articles.creator, Arc::new(workers::Creator(postgres.clone())), 1, batch),
+            // Two, since one may have to wait for somebody's lock.
+            child::batcher(&articles.creator, Arc::new(workers::Creator(postgres.clone())), 2, batch),
         ];
         let editor = Arc::new(workers::Editor(postgres.clone()));
         // One hand each: that is what makes the order.

@@ -53,7 +53,7 @@ impl<G> Default for Batcher<G> {
 pub(crate) struct Arguments<G: Gather> {
     pub(crate) endpoint: Endpoint<Ask<G::Command>>,
     pub(crate) gather: Arc<G>,
-    /// Flushes under way at once; more than two only make the batches smaller.
+    /// Flushes under way at once; more than one only make the batches smaller, unless some take longer than others.
     pub(crate) hands: usize,
     /// Messages in one statement.
     pub(crate) batch: usize,

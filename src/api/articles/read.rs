@@ -59,7 +59,7 @@ pub struct PageBody<'a> {
     /// How many are on this page.
     #[schema(example = 20)]
     pub count: usize,
-    /// How many match in all.
+    /// How many match in all. Matches of a search are counted up to 10,000: beyond, it says 10,000.
     #[schema(example = 41)]
     pub total: i64,
     /// How many a page holds at most.
