@@ -24,7 +24,7 @@ impl Routine for Totals {
         loop {
             let scope = Scope::new(Trace::default(), Instant::now() + WITHIN);
             if let Some(Err(fault)) = stopping.unless(store::add_up(&self.0, &scope)).await {
-                tracing::debug!(%fault, "articles cannot be added up now");
+                tracing::debug!(exception.message = %fault, "articles cannot be added up now");
             }
             if stopping.unless(tokio::time::sleep(EVERY)).await.is_none() {
                 return Ok(());
