@@ -10,6 +10,7 @@
 #   ROUNDS       of which the median is taken                3
 #   SECONDS_EACH seconds of each measurement                 5
 #   ARTICLES     that there are, of about 1 KB               1000
+#   STREAMS      open at once in the scenario of that name   1000
 #   BINARY       the service                                 built here
 #
 # oha is installed when it is missing.
@@ -36,6 +37,8 @@ fi
 echo "building the floor and the crowd …"
 CARGO_TARGET_DIR=$target/loadtest cargo build --release --locked --quiet --manifest-path loadtest/Cargo.toml
 
+# Streams and many clients take more than a shell usually gives.
+ulimit -n "$(ulimit -Hn)"
 data=$(mktemp -d "${TMPDIR:-/var/tmp}/callboard-load.XXXXXX")
 # PostgreSQL may run as somebody else.
 chmod 755 "$data"

@@ -1,94 +1,88 @@
-"""The run: servers, seed, warm-up, rounds, and what they came to."""
+"""The run: servers, seed, floor, scenarios, statements, and what they came to."""
 
 import argparse
 import json
 import os
 import sys
 
-from . import measure, processor, report, scenarios, seed, servers
+from . import bars, measure, processor, report, scenarios, seed, servers, statements
+from .rounds import Rounds
 
 HEAD = (f"{'scenario':<16}{'telemetry':<10}{'clients':>8}{'req/s':>9}{'floor':>7}{'p50':>8}{'p99':>8}{'p99.9':>8}"
         f"{'service':>9}{'postgres':>9}{'together':>9}{'stmts':>7}{'MiB':>7}")
+OPEN = f"{'scenario':<16}{'telemetry':<10}{'wanted/s':>9}{'req/s':>9}{'p50':>8}{'p99':>8}{'p99.9':>8}"
 
 
 def line(one):
+    share = f"{one['floor_ratio']:.0%}" if one["floor_ratio"] else "-"
     return (f"{one['scenario']:<16}{one['telemetry']:<10}{one['connections']:>8}{one['per_second']:>9.0f}"
-            f"{one['floor_ratio']:>7.0%}{one['p50']:>8.2f}{one['p99']:>8.2f}{one['p99.9']:>8.2f}{one['service_us']:>9.1f}"
+            f"{share:>7}{one['p50']:>8.2f}{one['p99']:>8.2f}{one['p99.9']:>8.2f}{one['service_us']:>9.1f}"
             f"{one['postgres_us']:>9.1f}{one['together_us']:>9.1f}{one['statements']:>7.3f}{one['resident_mib']:>7.1f}")
 
 
-def prepare(how_much):
-    """Seeds, and gives tokens and slugs."""
-    servers.migrate()
-    print(f"writing {how_much['articles']} articles …", flush=True)
-    seed.articles(how_much["articles"])
-    print("registering people …", flush=True)
-    service = servers.Service("off", None, workers=False)
-    tokens = seed.people(service.host)
-    service.stop()
-    seed.follows()
-    slugs = [slug for slug, in seed.sql("select slug from articles order by random() limit 10000")]
-    for name, lines in (("tokens", tokens), ("slugs", slugs)):
-        with open(f"{servers.DATA}/{name}", "w") as file:
-            file.writelines(f"{line}\n" for line in lines)
-    return tokens, slugs
+def opened(results):
+    """What clients saw who ask at a fixed rate, and count their time from when they should have asked."""
+    lines = [f"{one['scenario']:<16}{one['telemetry']:<10}{one['open_loop']['rate']:>9}{one['open_loop']['per_second']:>9.0f}"
+             + "".join(f"{one['open_loop'][share]:>8.2f}" for share in ("p50", "p99", "p99.9"))
+             for one in results if "open_loop" in one]
+    return "\n".join(["\nat half that rate, evenly, with 64 clients; milliseconds from when it was time to ask", OPEN, *lines])
 
 
-def rounds(scenario, telemetry, receiver, how_much, floors, open_loop):
-    """All measurements of a scenario with one kind of telemetry, on a service of their own."""
-    service = servers.Service(telemetry, receiver.host, scenario.workers)
-    scenario = next(one for one in scenarios.all_of_them(service.host, *open_loop["seeded"]) if one.name == scenario.name)
-    postgres = servers.postgres()
-    measure.load(service.host, scenario, 64, 1.5)
-    results = []
-    for connections in how_much["connections"]:
-        taken = [measure.measure(service, postgres, scenario, connections, how_much["seconds"])
-                 for _ in range(how_much["rounds"])]
-        one = {"scenario": scenario.name, "telemetry": telemetry, "connections": connections, "bar": scenario.bar,
-               **measure.median(taken), "rounds": taken}
-        one["floor_ratio"] = one["per_second"] / floors[connections]["per_second"]
-        if connections == 64 and scenario.paths:
-            rate = max(1, int(one["per_second"] / 2))
-            one["open_loop"] = {"rate": rate, **measure.load(service.host, scenario, connections, how_much["seconds"], rate)}
-        print(line(one), flush=True)
-        results.append(one)
-    service.stop()
-    # What nobody works on here is nothing to the next.
-    seed.sql("delete from jobs; delete from articles where slug not like 'seeded-%'; vacuum analyze;")
-    return results
-
-
-def main():
+def asked():
+    """The names of the scenarios to measure."""
     arguments = argparse.ArgumentParser(prog="loadtest/run.sh", description=__doc__)
     arguments.add_argument("scenario", nargs="*", help="all when none is named")
     arguments.add_argument("--list", action="store_true", help="name the scenarios")
-    asked = arguments.parse_args()
-    unknown = set(asked.scenario) - set(scenarios.NAMES)
-    if asked.list or unknown:
+    given = arguments.parse_args()
+    unknown = set(given.scenario) - set(scenarios.NAMES)
+    if given.list or unknown:
         print("\n".join(scenarios.NAMES))
         sys.exit(f"loadtest: there is no scenario {', '.join(sorted(unknown))}" if unknown else 0)
-    how_much, machine = measure.settings(), processor.machine()
-    seeded = prepare(how_much)
-    receiver = servers.Floor()
+    return given.scenario or scenarios.NAMES
+
+
+def floor(receiver, how_much):
+    """What the bare server does at each number of connections."""
     floors = {count: measure.floor(receiver, count, how_much["seconds"], how_much["rounds"])
               for count in how_much["connections"]}
     for count, one in floors.items():
-        print(f"floor at {count} connections: {one['per_second']:.0f} requests/s, {one['us']:.1f} µs each")
-    print("\nmilliseconds, and processor microseconds a request; medians\n" + HEAD, flush=True)
-    results = []
-    for name in asked.scenario or scenarios.NAMES:
-        # Its own service says where its pages are; here only the name and the kind matter.
-        kind = scenarios.Scenario(name, workers=name == "mix")
+        print(f"floor at {count} connections: {one['per_second']:.0f} requests/s, {one['us']:.1f} µs each", flush=True)
+    return floors
+
+
+def of_each(names, rounds, how_much):
+    """The results of these scenarios, printed as they come."""
+    for name in names:
+        by_telemetry = rounds.streams if name == "streams" else lambda telemetry: rounds.service(name, telemetry)
         for telemetry in how_much["telemetry"]:
-            results += rounds(kind, telemetry, receiver, how_much, floors, {"seeded": seeded})
+            yield from by_telemetry(telemetry)
+        if name in scenarios.PLAIN:
+            yield from rounds.plain(name)
+
+
+def main():
+    names, how_much, machine = asked(), measure.settings(), processor.machine()
+    by_requests = [name for name in names if name not in ("streams", "statements")]
+    seeded = seed.everything(how_much, max(seed.PEOPLE, how_much["streams"] if "streams" in names else 0))
+    receiver = servers.Floor()
+    floors = floor(receiver, how_much) if by_requests else {}
+    results = []
+    if names != ["statements"]:
+        print("\nmilliseconds, and processor microseconds a request; medians\n" + HEAD, flush=True)
+    for one in of_each([name for name in names if name != "statements"], Rounds(how_much, seeded, receiver, floors), how_much):
+        print(line(one), flush=True)
+        results.append(one)
     receiver.stop()
-    whole = {"machine": machine, "settings": how_much, "floor": floors, "results": results}
+    if any("open_loop" in one for one in results):
+        print(opened(results))
+    by_themselves = list(statements.measured(how_much["rounds"])) if "statements" in names else []
+    whole = {"machine": machine, "settings": how_much, "floor": floors, "results": results, "statements": by_themselves,
+             "bars": [vars(bar) for bar in bars.of(results)]}
     place = os.environ["RESULTS"]
     with open(f"{place}/results.json", "w") as file:
         json.dump(whole, file, indent=1)
     report.write(whole, f"{place}/report.html")
-    missed = report.bars(whole)
-    print(f"\n{missed}\n{place}/results.json, {place}/report.html")
+    print(f"\n{bars.said(results)}\n\n{place}/results.json, {place}/report.html")
 
 
 main()

@@ -10,6 +10,24 @@ from . import processor
 from .servers import DATA, TOOLS
 
 
+class Reading:
+    """What service and PostgreSQL have taken so far, until it is asked what they took since."""
+
+    def __init__(self, service, postgres):
+        self.service, self.postgres, self.counted = service, postgres, service.metrics()
+        self.own, self.theirs = processor.of(service.pid), processor.of_family(postgres)
+
+    def since(self, seen):
+        """The figures of a measurement in which clients saw this."""
+        own, theirs = processor.of(self.service.pid) - self.own, processor.of_family(self.postgres) - self.theirs
+        counted, requests = self.service.metrics(), seen.pop("requests")
+        return {**seen, "service_us": own / requests * 1e6, "postgres_us": theirs / requests * 1e6,
+                "together_us": (own + theirs) / requests * 1e6,
+                "statements": (counted["statements"] - self.counted["statements"]) / requests,
+                "spans_lost": counted["lost"] - self.counted["lost"],
+                "resident_mib": processor.memory(self.service.pid)[0] / 2**20}
+
+
 def _oha(host, scenario, connections, seconds, rate):
     listed = f"{DATA}/urls"
     with open(listed, "w") as file:
@@ -23,18 +41,15 @@ def _oha(host, scenario, connections, seconds, rate):
     return command + ["--urls-from-file", listed]
 
 
-def _crowd(host, scenario, connections, seconds):
-    return [f"{TOOLS}/crowd", scenario.crowd, host, str(connections), str(seconds), f"{DATA}/tokens", f"{DATA}/slugs"]
+def crowd(host, scenario, connections, seconds):
+    """How the crowd is called."""
+    others = "ids" if scenario.crowd == "streams" else "slugs"
+    return [f"{TOOLS}/crowd", scenario.crowd, host, str(connections), str(seconds), f"{DATA}/tokens", f"{DATA}/{others}"]
 
 
-def load(host, scenario, connections, seconds, rate=None):
-    """Has clients ask, and gives what they saw. Any answer but the right one ends the load test."""
-    by_oha = bool(scenario.paths)
-    command = _oha(host, scenario, connections, seconds, rate) if by_oha else _crowd(host, scenario, connections, seconds)
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"loadtest: {scenario.name}: {done.stderr.strip()}")
-    seen = json.loads(done.stdout)
+def seen_by(scenario, output):
+    """What clients saw, from what they print. Any answer but the right one ends the load test."""
+    seen = json.loads(output)
     statuses, errors = seen["statusCodeDistribution"], seen.get("errorDistribution") or {}
     # At the end oha drops what is under way when a rate was asked for.
     errors = {error: count for error, count in errors.items() if "deadline" not in error}
@@ -44,18 +59,35 @@ def load(host, scenario, connections, seconds, rate=None):
     return {"requests": sum(statuses.values()), "per_second": seen["summary"]["requestsPerSec"], **millis}
 
 
+def load(host, scenario, connections, seconds, rate=None):
+    """Has clients ask, and gives what they saw."""
+    by_oha = bool(scenario.paths)
+    command = _oha(host, scenario, connections, seconds, rate) if by_oha else crowd(host, scenario, connections, seconds)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"loadtest: {scenario.name}: {done.stderr.strip()}")
+    return seen_by(scenario, done.stdout)
+
+
 def measure(service, postgres, scenario, connections, seconds):
     """One round."""
-    before = service.metrics()
-    own, theirs = processor.of(service.pid), processor.of_family(postgres)
-    seen = load(service.host, scenario, connections, seconds)
-    own, theirs = processor.of(service.pid) - own, processor.of_family(postgres) - theirs
-    after = service.metrics()
-    requests = seen.pop("requests")
-    return {**seen, "service_us": own / requests * 1e6, "postgres_us": theirs / requests * 1e6,
-            "together_us": (own + theirs) / requests * 1e6,
-            "statements": (after["statements"] - before["statements"]) / requests,
-            "spans_lost": after["lost"] - before["lost"], "resident_mib": processor.memory(service.pid)[0] / 2**20}
+    reading = Reading(service, postgres)
+    return reading.since(load(service.host, scenario, connections, seconds))
+
+
+def streams(service, postgres, scenario, count, seconds):
+    """One round with streams that are open before it begins and after it ends."""
+    command = crowd(service.host, scenario, count, seconds)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as listening:
+        def said():
+            line = listening.stdout.readline()
+            return line or sys.exit(f"loadtest: {scenario.name}: {listening.stderr.read().strip()}")
+        said()
+        reading = Reading(service, postgres)
+        listening.stdin.write("begin\n")
+        listening.stdin.flush()
+        return reading.since(seen_by(scenario, said()))
 
 
 def median(rounds):
@@ -69,9 +101,9 @@ def floor(floor_server, connections, seconds, rounds):
         name, paths, arguments, expected, gzip = "floor", ["/"], [], "200", False
     results = []
     for _ in range(rounds):
-        before = processor.of(floor_server.process.pid)
+        before = processor.of(floor_server.pid)
         seen = load(floor_server.host, Bare, connections, seconds)
-        took = processor.of(floor_server.process.pid) - before
+        took = processor.of(floor_server.pid) - before
         results.append({"per_second": seen["per_second"], "us": took / seen["requests"] * 1e6, "p50": seen["p50"]})
     return median(results)
 
@@ -81,4 +113,5 @@ def settings():
     read = lambda name, default: os.environ.get(name, default)
     return {"connections": [int(count) for count in read("CONNECTIONS", "1 8 64 512").split()],
             "telemetry": read("TELEMETRY", "off tenth full").split(), "rounds": int(read("ROUNDS", "3")),
-            "seconds": float(read("SECONDS_EACH", "5")), "articles": int(read("ARTICLES", "1000"))}
+            "seconds": float(read("SECONDS_EACH", "5")), "articles": int(read("ARTICLES", "1000")),
+            "streams": int(read("STREAMS", "1000"))}

@@ -22,8 +22,6 @@ class Scenario:
     expected: str = "200"
     # Processor microseconds of service and PostgreSQL a request, at 64 connections with telemetry in full.
     bar: float | None = None
-    # Whether jobs are done meanwhile, and count.
-    workers: bool = False
     # Whether answers are asked for compressed.
     gzip: bool = False
 
@@ -60,9 +58,15 @@ def all_of_them(host, tokens, slugs):
         Scenario("favorite-hot", crowd="favorite-hot", expected="expected", bar=80),
         Scenario("favorite-spread", crowd="favorite-spread", expected="expected"),
         Scenario("login", ["/api/login"], arguments=[*posted, "-d", LOGIN]),
-        Scenario("mix", crowd="mix", expected="expected", workers=True),
+        Scenario("mix", crowd="mix", expected="expected"),
+        Scenario("streams", crowd="streams", expected="expected"),
     ]
 
 
+# `statements` asks no service: it has pgbench execute what the service does.
 NAMES = ["slug", "slug-hot", "slug-gzip", "user", "list-same", "list-different", "list-cursor", "feed", "search", "publish",
-         "favorite-hot", "favorite-spread", "login", "mix"]
+         "favorite-hot", "favorite-spread", "login", "mix", "streams", "statements"]
+# Here jobs are done meanwhile, and count.
+WITH_WORKERS = {"mix", "streams"}
+# The plain design answers these, too.
+PLAIN = {"slug", "user"}

@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
+
+from . import servers
 
 AUTHORS = 50
 PEOPLE = 512
@@ -44,13 +45,17 @@ def _register(host, number):
     request = urllib.request.Request(f"http://{host}/api/register", json.dumps(body).encode(),
                                      {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read())["token"]["access_token"]
+        registered = json.loads(answer.read())
+    return registered["token"]["access_token"], registered["user"]["id"]
 
 
-def people(host):
-    """Tokens of people who are signed in."""
+def people(count):
+    """Tokens and ids of people who are signed in."""
+    service = servers.Service("off", None, workers=False, PASSWORD_WORKERS="2")
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
-        return list(threads.map(lambda number: _register(host, number), range(PEOPLE)))
+        registered = list(threads.map(lambda number: _register(service.host, number), range(count)))
+    service.stop()
+    return zip(*registered)
 
 
 def follows():
@@ -62,12 +67,28 @@ def follows():
         analyze follows;""")
 
 
-def settled():
-    """Waits until no job is left, so that none is counted to what is measured next."""
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        (left,), = sql("select count(*) from jobs where state in ('scheduled', 'available', 'running')")
-        if not int(left):
-            return
-        time.sleep(0.2)
-    sys.exit("loadtest: the jobs do not come to an end")
+def everything(how_much, count):
+    """Seeds for so many people, and gives tokens and slugs."""
+    servers.migrate()
+    print(f"writing {how_much['articles']} articles …", flush=True)
+    articles(how_much["articles"])
+    print(f"registering {count} people …", flush=True)
+    tokens, ids = people(count)
+    follows()
+    slugs = [slug for slug, in sql("select slug from articles order by random() limit 10000")]
+    for name, lines in (("tokens", tokens), ("ids", ids), ("slugs", slugs)):
+        with open(f"{servers.DATA}/{name}", "w") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    return tokens, slugs
+
+
+def forget():
+    """Takes away what a scenario wrote: what nobody works on here is nothing to the next."""
+    sql("""
+        delete from jobs;
+        delete from notifications;
+        delete from follows where followed_id in (select id from users where email like 'person-%');
+        delete from favorites;
+        update articles set favorites_count = 0 where favorites_count > 0;
+        delete from articles where id > (select max(id) from articles where slug like 'seeded-%');
+        vacuum analyze;""")

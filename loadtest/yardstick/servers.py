@@ -1,5 +1,6 @@
 """What runs while it is measured: the service, the floor, and a receiver of telemetry."""
 
+import atexit
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 
 BINARY, TOOLS, DATA = os.environ["BINARY"], os.environ["TOOLS"], os.environ["DATA"]
+SECRET = "a secret that is long enough for a load test"
 TELEMETRY = {
     "off": {},
     "tenth": {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"},
@@ -35,32 +37,71 @@ def ready(url):
     sys.exit(f"loadtest: nothing answers at {url}")
 
 
-class Floor:
-    """The bare server; also the receiver of telemetry."""
+def counted(url):
+    """Statements so far, and spans that were lost so far, from metrics in Prometheus' format."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    def total(part):
+        return sum(float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#") and part in line)
+    return {"statements": total("db_client_operation_batch_size_count"), "lost": total("queue_full")}
 
-    def __init__(self, size=1500):
+
+def start(command, **more):
+    """A process that ends with us, also when a measurement is given up."""
+    process = subprocess.Popen(command, **more)
+    atexit.register(process.kill)
+    return process
+
+
+class Tool:
+    """One of our own servers, by its name."""
+
+    def __init__(self, name, *arguments):
         self.host = f"127.0.0.1:{free_port()}"
-        self.process = subprocess.Popen([f"{TOOLS}/floor", self.host, str(size)])
-        ready(f"http://{self.host}/")
+        self.process = start([f"{TOOLS}/{name}", self.host, *arguments])
+
+    @property
+    def pid(self):
+        return self.process.pid
 
     def stop(self):
         self.process.kill()
         self.process.wait()
 
 
+class Floor(Tool):
+    """The bare server; also the receiver of telemetry."""
+
+    def __init__(self, size=1500):
+        super().__init__("floor", str(size))
+        ready(f"http://{self.host}/")
+
+
+class Plain(Tool):
+    """The plain design to compare with."""
+
+    def __init__(self):
+        super().__init__("plain", os.environ["DATABASE_URL"], SECRET)
+        ready(f"http://{self.host}/metrics")
+
+    def metrics(self):
+        return counted(f"http://{self.host}/metrics")
+
+
 class Service:
     """The service, with telemetry off, sampled or full. Without workers it costs what its requests do."""
 
-    def __init__(self, telemetry, receiver, workers):
+    def __init__(self, telemetry, receiver, workers, **more):
         self.host, self.admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         settings = {"HTTP_ADDR": self.host, "ADMIN_ADDR": self.admin, "RATE_LIMITS": "off", "LOG_FORMAT": "json",
-                    "JWT_SECRET": "a secret that is long enough for a load test", "ACCESS_TOKEN_SECONDS": "86400",
-                    "LIVE_STREAMS_PER_USER": "64", "SHUTDOWN_DELAY_MS": "0"}
+                    "JWT_SECRET": SECRET, "ACCESS_TOKEN_SECONDS": "86400", "SHUTDOWN_DELAY_MS": "0",
+                    # All clients have one address here.
+                    "HTTP_MAX_CONNECTIONS_PER_ADDRESS": "10000", **more}
         if telemetry != "off":
             settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://{receiver}"
         self.log = open(f"{DATA}/service.log", "ab")
-        self.process = subprocess.Popen([BINARY, "serve"] + ([] if workers else ["--no-workers"]), env={**os.environ, **settings, **TELEMETRY[telemetry]},
-                                        stdout=self.log, stderr=self.log)
+        self.process = start([BINARY, "serve"] + ([] if workers else ["--no-workers"]),
+                             env={**os.environ, **settings, **TELEMETRY[telemetry]}, stdout=self.log, stderr=self.log)
         ready(f"http://{self.admin}/readyz")
 
     @property
@@ -68,13 +109,7 @@ class Service:
         return self.process.pid
 
     def metrics(self):
-        """Statements so far, and spans that were lost so far."""
-        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
-        def total(*parts):
-            return sum(float(line.rpartition(" ")[2]) for line in lines
-                       if not line.startswith("#") and all(part in line for part in parts))
-        return {"statements": total("db_client_operation_batch_size_count"), "lost": total("queue_full")}
+        return counted(f"http://{self.admin}/metrics")
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -84,8 +119,7 @@ class Service:
 
 
 def migrate():
-    settings = {"JWT_SECRET": "a secret that is long enough for a load test"}
-    done = subprocess.run([BINARY, "migrate"], env={**os.environ, **settings}, capture_output=True, text=True)
+    done = subprocess.run([BINARY, "migrate"], env={**os.environ, "JWT_SECRET": SECRET}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"loadtest: migrating failed: {done.stdout}{done.stderr}")
 
