@@ -45,4 +45,5 @@ chmod 755 "$data"
 trap 'rm -rf "$data"' EXIT
 export BINARY DATA="$data" TOOLS="$target/loadtest/release" RESULTS="$target/loadtest" PYTHONPATH="$here"
 cd "$data"
-"$BINARY" dev -- python3 -m yardstick "$@"
+# Another measurement uses all of this too: see soak.sh.
+"$BINARY" dev -- python3 -m "${YARDSTICK:-yardstick}" "$@"
