@@ -19,11 +19,14 @@ test: test-packages lint ## install what is missing, then format check, lints an
 	@echo "running the tests against throw-away servers …"
 	@exec "$(target)/debug/callboard" dev --ephemeral -- cargo nextest run --workspace --locked
 
-lint: ## format check, clippy, container files, shell scripts
+lint: ## format check, clippy, container files, shell scripts, Python
 	@echo "checking the format …"
 	@cargo fmt --all --check
+	@cargo fmt --manifest-path loadtest/Cargo.toml --check
 	@echo "clippy (a minute or two the first time) …"
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@CARGO_TARGET_DIR="$(target)/loadtest" \
+		cargo clippy --locked --manifest-path loadtest/Cargo.toml --all-targets -- -D warnings
 	@echo "checking the container files …"
 	@ops/lint-containers.sh
 	@if command -v shellcheck >/dev/null; then \
@@ -32,6 +35,13 @@ lint: ## format check, clippy, container files, shell scripts
 			-exec shellcheck {} +; \
 	else \
 		echo "SKIPPED: shell scripts: shellcheck is not installed"; \
+	fi
+	@if command -v python3 >/dev/null; then \
+		echo "checking that the load test's Python can be read …"; \
+		find loadtest -name '*.py' -exec python3 -c \
+			'import ast, sys; [ast.parse(open(path, "rb").read(), path) for path in sys.argv[1:]]' {} +; \
+	else \
+		echo "SKIPPED: Python: python3 is not installed"; \
 	fi
 
 fmt: ## format the code
