@@ -185,7 +185,9 @@ fn request_id(head: &Parts) -> HeaderValue {
 
 /// An id of our own.
 pub(crate) fn new_request_id() -> HeaderValue {
-    HeaderValue::from_str(&uuid::Uuid::new_v4().simple().to_string()).unwrap_or(HeaderValue::from_static("none"))
+    let mut digits = uuid::Uuid::encode_buffer();
+    let id = uuid::Uuid::new_v4().simple().encode_lower(&mut digits);
+    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("none"))
 }
 
 /// The headers that every answer has.

@@ -4,9 +4,10 @@
 mod support;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actors::kit::Under;
-use actors::kit::batcher::{Answers, Gather};
+use actors::kit::batcher::{Answers, Gather, Hands};
 use actors::kit::{Command, Endpoint, Failure, Fault, Scope};
 use actors::supervision::{Root, Strategy, child};
 use support::*;
@@ -65,7 +66,7 @@ struct Doubling {
     root: Root,
 }
 
-async fn doubling(hands: usize, batch: usize, permits: usize) -> Doubling {
+async fn doubling(hands: impl Into<Hands>, batch: usize, permits: usize) -> Doubling {
     let (begun, beginnings) = mpsc::unbounded_channel();
     let rules = Arc::new(Doubler { batches: Mutex::default(), begun, gate: Semaphore::new(permits) });
     let endpoint = Endpoint::new("doubler", "root/doubler", 1000);
@@ -120,6 +121,34 @@ async fn a_statement_serves_nobody_who_arrived_after_it_began() {
     assert!(!late.is_finished(), "the late one was served by the statement under way");
     doubling.rules.gate.add_permits(1);
     late.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn another_hand_is_taken_when_the_first_is_held_up_and_not_before() {
+    let mut patient = doubling(Hands::another_after(2, Duration::from_secs(3600)), 100, 0).await;
+    let first = patient.ask(1);
+    patient.begun.recv().await.unwrap();
+    let others = [patient.ask(2), patient.ask(3)];
+    patient.waiting(2).await;
+    patient.rules.gate.add_permits(2);
+    for asked in others.into_iter().chain([first]) {
+        asked.await.unwrap().unwrap();
+    }
+    assert_eq!(patient.batches().iter().map(Vec::len).collect::<Vec<_>>(), [1, 2], "they gathered");
+
+    let mut held_up = doubling(Hands::another_after(2, Duration::from_millis(1)), 100, 0).await;
+    let first = held_up.ask(1);
+    held_up.begun.recv().await.unwrap();
+    let second = held_up.ask(2);
+    held_up.begun.recv().await.unwrap();
+    assert!(!first.is_finished(), "the first is at it still");
+    let third = held_up.ask(3);
+    held_up.waiting(1).await;
+    held_up.rules.gate.add_permits(3);
+    for (number, asked) in [(1, first), (2, second), (3, third)] {
+        assert_eq!(asked.await.unwrap().unwrap(), number * 2);
+    }
+    assert_eq!(held_up.batches(), [[1], [2], [3]], "two hands at the most");
 }
 
 #[tokio::test]

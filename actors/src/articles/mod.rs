@@ -20,15 +20,20 @@ mod totals;
 mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use message::{Article, Page, Published, Refusal, Revision, View};
 use message::{CreateArticle, DeleteArticle, EditorMessage, FindArticle, ListArticles, UpdateArticle};
 pub use slug::Slug;
 
+use crate::kit::batcher::Hands;
 use crate::kit::postgres::Postgres;
 use crate::kit::{Ask, Caller, Endpoint, Failure};
 use crate::supervision::{ChildSpec, child};
 
+/// One statement carries all publications that gathered, unless it is held up: a commit takes a few milliseconds on
+/// most disks, and a request may take ten seconds.
+const CREATORS: Hands = Hands::another_after(4, Duration::from_millis(250));
 /// Editors among which the slugs are divided.
 const EDITORS: usize = 4;
 
@@ -62,8 +67,8 @@ impl Articles {
             child::batcher(&articles.pages, Arc::new(workers::Pages(postgres.clone())), 1, batch),
             // These may take long, and not all of them alike.
             child::batcher(&articles.lists, Arc::new(workers::Lists(postgres.clone())), 4, batch),
-            // Two, since one may have to wait for somebody's lock.
-            child::batcher(&articles.creator, Arc::new(workers::Creator(postgres.clone())), 2, batch),
+            // Another, since one may have to wait for somebody's lock.
+            child::batcher(&articles.creator, Arc::new(workers::Creator(postgres.clone())), CREATORS, batch),
         ];
         let editor = Arc::new(workers::Editor(postgres.clone()));
         // One hand each: that is what makes the order.

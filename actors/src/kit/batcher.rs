@@ -5,7 +5,9 @@
 //!                └── grows while all hands are full: the busier, the larger the batch
 //! ```
 //!
-//! There is no timer, so a lone caller waits for nobody. A statement serves only messages that had
+//! A lone caller waits for nobody, and one hand gathers most: a second statement beside the first would only make both
+//! smaller. Where one may be held up by somebody's lock, another hand is taken when it has been at it for a while
+//! ([`Hands::another_after`]). A statement serves only messages that had
 //! arrived before it began, which is what makes its answer fresh. When PostgreSQL refuses a batch, its
 //! messages are tried again one by one; a message whose batch panicked, or was killed for taking too long, is
 //! worked on alone when it is asked again. So one cannot spoil it for the others.
@@ -13,7 +15,7 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::FutureExt;
@@ -40,6 +42,37 @@ pub trait Gather: Send + Sync + 'static {
 /// One answer for each command, in their order.
 pub type Answers<C> = Result<Vec<Result<<C as Command>::Reply, <C as Command>::Refusal>>, Fault>;
 
+/// How many flushes may be under way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hands {
+    most: usize,
+    another_after: Duration,
+}
+
+impl Hands {
+    /// So many, another whenever something waits: for flushes of which some take longer than others.
+    pub const fn eager(most: usize) -> Self {
+        Self { most, another_after: Duration::ZERO }
+    }
+
+    /// So many, another only when the last one that began has been at it for so long: for flushes that are best when
+    /// they are large, and may be held up. What waits waits no longer than this for a hand that is free.
+    pub const fn another_after(most: usize, another_after: Duration) -> Self {
+        Self { most, another_after }
+    }
+
+    /// How many at most.
+    pub(crate) fn most(self) -> usize {
+        self.most
+    }
+}
+
+impl From<usize> for Hands {
+    fn from(most: usize) -> Self {
+        Self::eager(most)
+    }
+}
+
 /// The actor. Its arguments are what every incarnation shares.
 pub(crate) struct Batcher<G>(PhantomData<G>);
 
@@ -53,8 +86,7 @@ impl<G> Default for Batcher<G> {
 pub(crate) struct Arguments<G: Gather> {
     pub(crate) endpoint: Endpoint<Ask<G::Command>>,
     pub(crate) gather: Arc<G>,
-    /// Flushes under way at once; more than one only make the batches smaller, unless some take longer than others.
-    pub(crate) hands: usize,
+    pub(crate) hands: Hands,
     /// Messages in one statement.
     pub(crate) batch: usize,
 }
@@ -65,8 +97,12 @@ pub(crate) struct State<G: Gather> {
     tasks: JoinSet<()>,
     /// Flushes whose end we have not been told of.
     busy: usize,
+    /// When the last of them began.
+    begun: Instant,
     /// A `Flush` is on its way to ourselves.
     flush_sent: bool,
+    /// A `Late` is, for when another hand may be taken.
+    late_sent: bool,
 }
 
 impl<G: Gather> Actor for Batcher<G> {
@@ -80,7 +116,15 @@ impl<G: Gather> Actor for Batcher<G> {
         shared: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         shared.endpoint.install(myself);
-        Ok(State { shared, waiting: VecDeque::new(), tasks: JoinSet::new(), busy: 0, flush_sent: false })
+        Ok(State {
+            shared,
+            waiting: VecDeque::new(),
+            tasks: JoinSet::new(),
+            busy: 0,
+            begun: Instant::now(),
+            flush_sent: false,
+            late_sent: false,
+        })
     }
 
     async fn handle(
@@ -95,6 +139,7 @@ impl<G: Gather> Actor for Batcher<G> {
                 state.flush_sent = false;
                 state.flush(&myself);
             }
+            Mail::Late => state.late_sent = false,
             Mail::Done => {
                 state.busy = state.busy.saturating_sub(1);
                 while state.tasks.try_join_next().is_some() {}
@@ -120,15 +165,37 @@ impl<G: Gather> Actor for Batcher<G> {
 impl<G: Gather> State<G> {
     /// The `Flush` arrives behind everything that is already in the mailbox, which so gathers first.
     fn ask_for_flush(&mut self, myself: &ActorRef<Mail<Ask<G::Command>>>) {
-        if !self.flush_sent && !self.waiting.is_empty() && self.busy < self.shared.hands {
+        if self.flush_sent || self.waiting.is_empty() {
+            return;
+        }
+        match self.hand_free_after(Instant::now()) {
             // Refused only while we drain, and then `post_stop` flushes.
-            self.flush_sent = myself.send_message(Mail::Flush).is_ok();
+            Some(Duration::ZERO) => self.flush_sent = myself.send_message(Mail::Flush).is_ok(),
+            Some(wait) if !self.late_sent => {
+                self.late_sent = true;
+                myself.send_after(wait, || Mail::Late);
+            }
+            _ => {}
+        }
+    }
+
+    /// How long from now another flush may begin; `None` while only the end of one lets it.
+    fn hand_free_after(&self, now: Instant) -> Option<Duration> {
+        let Hands { most, another_after } = self.shared.hands;
+        match self.busy {
+            0 => Some(Duration::ZERO),
+            busy if busy < most => Some(another_after.saturating_sub(now.saturating_duration_since(self.begun))),
+            _ => None,
         }
     }
 
     fn flush(&mut self, myself: &ActorRef<Mail<Ask<G::Command>>>) {
-        while self.busy < self.shared.hands && !self.waiting.is_empty() {
+        while !self.waiting.is_empty() {
             let now = Instant::now();
+            if self.hand_free_after(now) != Some(Duration::ZERO) {
+                return;
+            }
+            self.begun = now;
             let count = self.together();
             let gathered: Vec<_> = self.waiting.drain(..count).filter_map(|envelope| envelope.open(now)).collect();
             if let Some((batch, held)) = Batch::gather(gathered, now) {

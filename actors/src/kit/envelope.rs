@@ -88,6 +88,8 @@ pub enum Mail<M: Message> {
     Deliver(Envelope<M>),
     /// Hand over what has gathered (batchers only; sent to oneself, behind all that is queued).
     Flush,
+    /// The flush under way takes long: another may begin (batchers only; sent to oneself, by a clock).
+    Late,
     /// A task of this actor ended.
     Done,
     /// From the supervisor, the watchdog, or whoever injects faults.

@@ -79,7 +79,7 @@ impl<W: Worker> Actor for Pool<W> {
                 state.busy = state.busy.saturating_sub(1);
                 while state.tasks.try_join_next().is_some() {}
             }
-            Mail::Flush => {}
+            Mail::Flush | Mail::Late => {}
             Mail::Nudge(nudge) => nudge.obey().await,
         }
         state.fill_hands(&myself);

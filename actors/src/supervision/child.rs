@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorCell};
 
 use super::spec::{Body, ChildSpec, Patience, Restart};
-use crate::kit::batcher::{self, Batcher, Gather};
+use crate::kit::batcher::{self, Batcher, Gather, Hands};
 use crate::kit::command::Message;
 use crate::kit::envelope::Mail;
 use crate::kit::nudge::Nudge;
@@ -48,10 +48,11 @@ pub fn pool<W: Worker>(endpoint: &Endpoint<W::Message>, worker: Arc<W>, hands: u
 pub fn batcher<G: Gather>(
     endpoint: &Endpoint<Ask<G::Command>>,
     gather: Arc<G>,
-    hands: usize,
+    hands: impl Into<Hands>,
     batch: usize,
 ) -> ChildSpec {
-    endpoint.counters().set_hands_for(hands * batch);
+    let hands = hands.into();
+    endpoint.counters().set_hands_for(hands.most() * batch);
     let address = endpoint.clone();
     actor("batcher", endpoint, move |supervisor| {
         let arguments = batcher::Arguments { endpoint: address.clone(), gather: Arc::clone(&gather), hands, batch };

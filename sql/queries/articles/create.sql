@@ -16,7 +16,7 @@ with wanted as materialized (
     join idempotency_keys k on k.user_id = w.author_id and k.key = w.key
     where k.created_at > now() - make_interval(secs => $9)
 ), attempted as materialized (
-    select w.*, u.email, u.name, u.bio, u.image, nextval(pg_get_serial_sequence('articles', 'id')) as id,
+    select w.*, u.email, u.name, u.bio, u.image, nextval('articles_id_seq') as id,
            case
                when w.key is null then true
                -- Of several with one key the first has it in hand.

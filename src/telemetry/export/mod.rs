@@ -28,7 +28,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use self::http::Client;
 use self::losses::Losses;
-use self::prepared::{LeanSpans, Prepared};
+use self::prepared::{Lean, Prepared};
 use self::watched::Watched;
 use super::masked_spans::MaskedSpans;
 use super::settings::{AttributeLimits, Destination, Protocol};
@@ -74,10 +74,7 @@ impl Exports {
                 None => SpanExporter::builder().with_tonic().with_timeout(to.timeout).build(),
             },
         };
-        let exporter = match to.protocol {
-            Protocol::Http => LeanSpans::new(exporter.map_err(failed)?, Some(prepared)),
-            Protocol::Grpc => LeanSpans::new(exporter.map_err(failed)?, None),
-        };
+        let exporter = Lean::new(exporter.map_err(failed)?, (to.protocol == Protocol::Http).then_some(prepared));
         let watched = Watched::new(MaskedSpans(exporter), to, runtime, losses, &settings.limits);
         let mut config = SpanBatches::default();
         if is_unset("OTEL_BSP_MAX_QUEUE_SIZE") {
@@ -119,20 +116,21 @@ impl Exports {
     pub(super) fn logs(&self, settings: &Settings) -> Result<Option<BatchLogProcessor>, SetupError> {
         let Some((to, runtime)) = self.on_the_way(settings.logs.as_ref()) else { return Ok(None) };
         let _inside = runtime.enter();
-        let losses = Losses::default();
+        let (losses, prepared) = (Losses::default(), Prepared::default());
         let exporter = match to.protocol {
             Protocol::Http => LogExporter::builder()
                 .with_http()
                 .with_protocol(Otlp::HttpBinary)
                 .with_timeout(to.timeout)
-                .with_http_client(Client::new(to, losses.clone())?)
+                .with_http_client(Client::new(to, losses.clone())?.sending(prepared.clone()))
                 .build(),
             Protocol::Grpc => match tls::of_grpc(to)? {
                 Some(tls) => LogExporter::builder().with_tonic().with_timeout(to.timeout).with_tls_config(tls).build(),
                 None => LogExporter::builder().with_tonic().with_timeout(to.timeout).build(),
             },
         };
-        let watched = Watched::new(exporter.map_err(failed)?, to, runtime, losses, &settings.limits);
+        let exporter = Lean::new(exporter.map_err(failed)?, (to.protocol == Protocol::Http).then_some(prepared));
+        let watched = Watched::new(exporter, to, runtime, losses, &settings.limits);
         let mut config = LogBatches::default();
         if is_unset("OTEL_BLRP_MAX_QUEUE_SIZE") {
             config = config.with_max_queue_size(RECORD_QUEUE);

@@ -6,6 +6,7 @@
 use std::fmt::{Debug, Write as _};
 use std::time::SystemTime;
 
+use actors::kit::trace::hexadecimal;
 use opentelemetry::trace::SpanContext;
 use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
@@ -105,12 +106,6 @@ fn ids(out: &mut Vec<u8>, span: &SpanContext) {
     out.extend_from_slice(b"\",\"span_id\":\"");
     hexadecimal(out, &span.span_id().to_bytes());
     out.push(b'"');
-}
-
-fn hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
 }
 
 /// RFC 3339 in UTC, to the microsecond.
