@@ -22,6 +22,9 @@ cd "$here/.."
 
 need() { command -v "$1" >/dev/null 2>&1 || { echo "loadtest: $1 is needed" >&2; exit 1; }; }
 need python3
+if [ "${1:-}" = --list ]; then
+    PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 exec python3 -c 'from yardstick.scenarios import NAMES; print(*NAMES, sep="\n")'
+fi
 need psql
 if ! command -v oha >/dev/null 2>&1; then
     echo "installing oha $OHA_VERSION (some minutes, once) …"

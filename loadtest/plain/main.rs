@@ -31,10 +31,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{NoTls, Row};
+use tokio_postgres::{Config, NoTls, Row};
 
 /// Connections to the database.
 const POOL: usize = 16;
+/// What the service's connections for reads by key have: without it every statement would be planned anew, and the two
+/// would differ in that above all.
+const OPTIONS: &str = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
 /// What went wrong.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -55,7 +58,9 @@ async fn main() -> Result<(), Failure> {
         return Err("usage: plain ADDRESS DATABASE_URL SECRET".into());
     };
     let recycled = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = Manager::from_config(database.parse()?, NoTls, recycled);
+    let mut reached: Config = database.parse()?;
+    reached.options(OPTIONS);
+    let manager = Manager::from_config(reached, NoTls, recycled);
     let plain = Arc::new(Plain {
         pool: Pool::builder(manager).max_size(POOL).build()?,
         statements: AtomicU64::new(0),

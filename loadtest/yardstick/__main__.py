@@ -31,14 +31,12 @@ def opened(results):
 def asked():
     """The names of the scenarios to measure."""
     arguments = argparse.ArgumentParser(prog="loadtest/run.sh", description=__doc__)
-    arguments.add_argument("scenario", nargs="*", help="all when none is named")
-    arguments.add_argument("--list", action="store_true", help="name the scenarios")
-    given = arguments.parse_args()
-    unknown = set(given.scenario) - set(scenarios.NAMES)
-    if given.list or unknown:
-        print("\n".join(scenarios.NAMES))
-        sys.exit(f"loadtest: there is no scenario {', '.join(sorted(unknown))}" if unknown else 0)
-    return given.scenario or scenarios.NAMES
+    arguments.add_argument("scenario", nargs="*", help="all when none is named; --list names them")
+    given = arguments.parse_args().scenario
+    unknown = sorted(set(given) - set(scenarios.NAMES))
+    if unknown:
+        sys.exit(f"loadtest: there is no scenario {', '.join(unknown)}; there are {', '.join(scenarios.NAMES)}")
+    return given or scenarios.NAMES
 
 
 def floor(receiver, how_much):
@@ -53,15 +51,12 @@ def floor(receiver, how_much):
 def of_each(names, rounds, how_much):
     """The results of these scenarios, printed as they come."""
     for name in names:
-        by_telemetry = rounds.streams if name == "streams" else lambda telemetry: rounds.service(name, telemetry)
         for telemetry in how_much["telemetry"]:
-            yield from by_telemetry(telemetry)
-        if name in scenarios.PLAIN:
-            yield from rounds.plain(name)
+            yield from rounds.streams(telemetry) if name == "streams" else rounds.service(name, telemetry)
 
 
 def main():
-    names, how_much, machine = asked(), measure.settings(), processor.machine()
+    names, how_much, machine, before = asked(), measure.settings(), processor.machine(), processor.stolen()
     by_requests = [name for name in names if name not in ("streams", "statements")]
     seeded = seed.everything(how_much, max(seed.PEOPLE, how_much["streams"] if "streams" in names else 0))
     receiver = servers.Floor()
@@ -76,13 +71,14 @@ def main():
     if any("open_loop" in one for one in results):
         print(opened(results))
     by_themselves = list(statements.measured(how_much["rounds"])) if "statements" in names else []
+    machine["stolen"] = processor.stolen_since(before)
     whole = {"machine": machine, "settings": how_much, "floor": floors, "results": results, "statements": by_themselves,
              "bars": [vars(bar) for bar in bars.of(results)]}
     place = os.environ["RESULTS"]
     with open(f"{place}/results.json", "w") as file:
         json.dump(whole, file, indent=1)
     report.write(whole, f"{place}/report.html")
-    print(f"\n{bars.said(results)}\n\n{place}/results.json, {place}/report.html")
+    print(f"\n{bars.said(results)}\n\nother machines took {machine['stolen']} of the processors' time\n{place}/results.json, {place}/report.html")
 
 
 main()

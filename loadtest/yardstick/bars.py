@@ -21,7 +21,7 @@ class Bar:
     holds: bool
 
     def __str__(self):
-        return f"{self.what:<44}{self.measured:>12}   bar: {self.bar:<10}{'holds' if self.holds else 'MISSED'}"
+        return f"{self.what:<44}{self.measured:>12}   bar: {self.bar:<13}{'holds' if self.holds else 'MISSED'}"
 
 
 def _found(results, clients):

@@ -46,6 +46,19 @@ def memory(pid):
     return found["VmRSS"], found["VmHWM"]
 
 
+def stolen():
+    """What whoever runs this virtual machine gave to others so far, and all time of its processors, in ticks."""
+    with open("/proc/stat") as file:
+        ticks = [int(field) for field in file.readline().split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+def stolen_since(before):
+    """The share of it: where it is more than a few percent, times are not to be trusted."""
+    taken, passed = (now - then for now, then in zip(stolen(), before))
+    return f"{taken / max(passed, 1):.1%}"
+
+
 def machine():
     """What the figures were measured on."""
     with open("/proc/cpuinfo") as file:

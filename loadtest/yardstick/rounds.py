@@ -1,4 +1,4 @@
-"""All rounds of one scenario, and what they came to: of the service, of the plain design, of live streams.
+"""All rounds of one scenario, and what they came to: of the service, of the plain design beside it, of live streams.
 
 Each has a service of its own, warms it up, measures some rounds, and leaves the database as it found it.
 """
@@ -26,42 +26,44 @@ class Rounds:
         floor = self.floors.get(connections)
         one = {"scenario": scenario.name, "telemetry": telemetry, "connections": connections, "bar": bar,
                **measure.median(taken), "rounds": taken}
-        # Of streams there is none.
-        one["floor_ratio"] = one["per_second"] / floor["per_second"] if floor and not scenario.crowd == "streams" else None
-        return one
+        # Streams have none.
+        with_floor = floor and scenario.crowd != "streams"
+        return {**one, "floor_ratio": one["per_second"] / floor["per_second"] if with_floor else None}
 
-    def _requests(self, server, scenario, telemetry, bar):
-        seconds = self.how_much["seconds"]
-        measure.load(server.host, scenario, 64, 1.5)
-        for connections in self.how_much["connections"]:
-            taken = [measure.measure(server, self.postgres, scenario, connections, seconds)
-                     for _ in range(self.how_much["rounds"])]
-            one = self._result(scenario, telemetry, connections, taken, bar)
-            if connections == 64 and scenario.paths:
-                rate = max(1, int(one["per_second"] / 2))
-                one["open_loop"] = {"rate": rate, **measure.load(server.host, scenario, connections, seconds, rate)}
-            yield one
+    def _open_loop(self, server, scenario, connections, per_second):
+        """What clients see at half of what is possible, who do not wait for one another."""
+        rate = max(1, int(per_second / 2))
+        return {"rate": rate, **measure.load(server.host, scenario, connections, self.how_much["seconds"], rate)}
 
     def service(self, name, telemetry):
-        """Of the service, with one kind of telemetry, at each number of connections."""
+        """Of the service, with one kind of telemetry, at each number of connections; once beside the plain design."""
         service = servers.Service(telemetry, self.receiver.host, name in scenarios.WITH_WORKERS)
-        scenario = self._scenario(name, service.host)
-        yield from self._requests(service, scenario, telemetry, scenario.bar)
-        service.stop()
+        scenario, measured = self._scenario(name, service.host), [(service, telemetry)]
+        if name in scenarios.PLAIN and telemetry == self.how_much["telemetry"][0]:
+            measured.append((servers.Plain(), "plain"))
+            self._alike(scenario, *(server for server, _ in measured))
+        for server, _ in measured:
+            measure.load(server.host, scenario, 64, 1.5)
+        for connections in self.how_much["connections"]:
+            # In turn, so that both meet the machine in the same moods.
+            rounds = [[measure.measure(server, self.postgres, scenario, connections, self.how_much["seconds"])
+                       for server, _ in measured] for _ in range(self.how_much["rounds"])]
+            for (server, kind), taken in zip(measured, zip(*rounds)):
+                one = self._result(scenario, kind, connections, taken, scenario.bar if server is service else None)
+                if connections == 64 and scenario.paths:
+                    one["open_loop"] = self._open_loop(server, scenario, connections, one["per_second"])
+                yield one
+        for server, _ in measured:
+            server.stop()
         seed.forget()
 
-    def plain(self, name):
-        """Of the plain design, which has to answer what the service answers."""
-        plain, service = servers.Plain(), servers.Service("off", None, workers=False)
-        scenario = self._scenario(name, service.host)
+    def _alike(self, scenario, service, plain):
+        """The plain design has to answer what the service answers."""
         headers = {"Authorization": f"Bearer {self.seeded[0][0]}"}
-        answers = [urllib.request.urlopen(urllib.request.Request(f"http://{host}{scenario.paths[0]}", headers=headers)).read()
-                   for host in (plain.host, service.host)]
-        service.stop()
-        if answers[0] != answers[1]:
-            sys.exit(f"loadtest: plain answers otherwise than the service: {answers}")
-        yield from self._requests(plain, scenario, "plain", None)
-        plain.stop()
+        asked = [urllib.request.Request(f"http://{server.host}{scenario.paths[0]}", headers=headers) for server in (service, plain)]
+        first, second = (urllib.request.urlopen(request, timeout=10).read() for request in asked)
+        if first != second:
+            sys.exit(f"loadtest: the service answers {first!r}, but plain {second!r}")
 
     def streams(self, telemetry):
         """Of the service, while many listen to what they are told."""

@@ -78,7 +78,7 @@ last fifth / second   {found['last_fifth'] / found['second_fifth']:>8.3f}      b
 
 
 def main():
-    how_much, machine = measure.settings(), processor.machine()
+    how_much, machine, before = measure.settings(), processor.machine(), processor.stolen()
     connections, seconds = max(how_much["connections"]), how_much["seconds"]
     seed.everything(how_much, max(seed.PEOPLE, connections))
     receiver = servers.Floor()
@@ -94,6 +94,7 @@ def main():
     seen, found = measure.seen_by(mix, output), verdict(series, processor.memory(service.pid)[1])
     service.stop()
     receiver.stop()
+    machine["stolen"] = processor.stolen_since(before)
     place = os.environ["RESULTS"]
     with open(f"{place}/soak.json", "w") as file:
         json.dump({"machine": machine, "settings": how_much, "seen": seen, "series": series, **found}, file, indent=1)
