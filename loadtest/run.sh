@@ -46,7 +46,7 @@ data=$(mktemp -d "${TMPDIR:-/var/tmp}/callboard-load.XXXXXX")
 # PostgreSQL may run as somebody else.
 chmod 755 "$data"
 trap 'rm -rf "$data"' EXIT
-export BINARY DATA="$data" TOOLS="$target/loadtest/release" RESULTS="$target/loadtest" PYTHONPATH="$here"
+export BINARY DATA="$data" TOOLS="$target/loadtest/release" RESULTS="$target/loadtest" PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1
 cd "$data"
 # Another measurement uses all of this too: see soak.sh.
 "$BINARY" dev -- python3 -m "${YARDSTICK:-yardstick}" "$@"
