@@ -47,8 +47,9 @@ lint: ## format check, clippy, container files, shell scripts, Python
 fmt: ## format the code
 	@cargo fmt --all
 
-bench: ## measure spans, log lines, asks and encoding by themselves (see benches/README.md)
-	@cargo bench --locked --benches
+bench: packages ## measure spans, log lines, asks, encoding and what requests allocate (see benches/README.md)
+	@cargo build --release --locked
+	@exec "$(target)/release/callboard" dev --ephemeral -- cargo bench --locked --benches
 
 load: ## measure what requests cost, beside a bare server, with servers of its own (see loadtest/README.md)
 	@exec loadtest/run.sh

@@ -23,7 +23,7 @@ use crate::outcome::{Telling, Unanswered};
 use crate::proxies::ClientAddress;
 use crate::request::Request;
 use crate::response::{self, Response};
-use crate::router::{Audience, Found, Router};
+use crate::router::{Audience, Found, Route, Router};
 use crate::server::head;
 use crate::server_span::{self, Incoming as Told, known_method};
 use crate::telemetry::instruments::{self, Completed};
@@ -53,7 +53,8 @@ pub async fn answer(
     let cause = Cause::request(shown(id.to_str().unwrap_or_default()));
     let client = app.config.trusted_proxies.client(peer, &head.headers);
     let tally = Arc::new(Tally::default());
-    let begun = begin(&app, router.audience, &head, route, (&id, client, cause), (observed, &tally));
+    let way = found.as_ref().map(|found| found.route);
+    let begun = begin(&app, router.audience, &head, way, (&id, client, cause), (observed, &tally));
     let trace = begun.trace().clone();
     // Only where no route says it.
     let path = if route.is_none() { shown(head.uri.path()).into_owned() } else { String::new() };
@@ -148,18 +149,19 @@ fn begin(
     app: &App,
     audience: Audience,
     head: &Parts,
-    route: Option<&'static str>,
+    route: Option<&Route>,
     (id, client, cause): (&HeaderValue, ClientAddress, Cause),
     (observed, tally): (bool, &Arc<Tally>),
 ) -> Begun {
     let tracing = &app.config.tracing;
     let parent = server_span::caller(&head.headers, tracing.propagation);
-    let wanted = observed && !route.is_some_and(|route| tracing.excluded.covers(&head.method, route));
+    let wanted = observed && !route.is_some_and(|route| tracing.excluded.covers(&head.method, route.pattern));
     app.telemetry.head.begin(parent, (Arc::clone(tally), cause), wanted, || {
         server_span::describe(&Told {
             head,
             method: known_method(&head.method),
-            route,
+            route: route.map(|route| route.pattern),
+            name: route.and_then(|route| route.span(&head.method)),
             id,
             client: tracing.client_address.then_some(client),
             listener: match audience {

@@ -19,6 +19,9 @@ pub const JSON: &str = "application/json";
 /// What an article of a kilobyte takes, and most else.
 const USUAL_SIZE: usize = 2048;
 
+/// Headers that most answers have, and a few more.
+const USUAL_HEADERS: usize = 20;
+
 /// What goes out.
 pub type Response = hyper::Response<Body>;
 
@@ -29,6 +32,8 @@ pub type Body = Either<Full<Bytes>, StreamBody<BoxStream<'static, Result<Frame<B
 pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;
+    // For all that an answer gets on its way out, so that the map does not grow piece by piece.
+    response.headers_mut().reserve(USUAL_HEADERS);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
@@ -41,14 +46,15 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, ApiE
     Ok(with_type(status, JSON, encode(value)?))
 }
 
-/// A value as JSON, for those who look at the bytes before they go out.
+/// A value as JSON, for those who look at the bytes before they go out. The same bytes as serde_json's, which looks at
+/// each byte of a text by itself: that was an eighth of all instructions of reading an article.
 ///
 /// # Errors
 /// As [`json`].
 pub fn encode(value: &impl Serialize) -> Result<Bytes, ApiError> {
     // Most answers fit, so that they are not moved while they grow.
     let mut bytes = Vec::with_capacity(USUAL_SIZE);
-    match serde_json::to_writer(&mut bytes, value) {
+    match sonic_rs::to_writer(&mut bytes, value) {
         Ok(()) => Ok(bytes.into()),
         Err(error) => {
             tracing::error!(exception.message = %error, "a response could not be encoded");
@@ -164,4 +170,26 @@ pub fn error(error: ApiError, trace_id: &str) -> Response {
         response.headers_mut().insert(name, value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn answers_are_the_bytes_that_serde_json_writes(
+            texts in any::<BTreeMap<String, Option<String>>>(),
+            plain in "[ -~]{0,200}",
+            numbers in any::<(i64, u32, bool, Vec<i32>)>(),
+            millis in prop::option::of(0.0..1e6_f64),
+        ) {
+            let value = (texts, plain, numbers, millis);
+            prop_assert_eq!(encode(&value).ok(), serde_json::to_vec(&value).ok().map(Bytes::from));
+        }
+    }
 }

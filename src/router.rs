@@ -26,6 +26,8 @@ pub struct Route {
 /// A method of a path.
 struct Operation {
     method: Method,
+    /// What its spans are called.
+    span: &'static str,
     limited: Limited,
     handler: Handler,
 }
@@ -64,6 +66,7 @@ macro_rules! routes {
             media: ["application/json" $(, $media)?].last().copied().unwrap_or_default(),
             methods: vec![$(Operation {
                 method: Method::$method,
+                span: concat!(stringify!($method), " ", $pattern),
                 limited: None$(.or(Some(Limited::$limited)))?.unwrap_or_else(|| $usually(&Method::$method)),
                 handler: |request| Box::pin($handler(request)),
             }),+],
@@ -175,6 +178,11 @@ impl Route {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         let operation = self.methods.iter().find(|operation| operation.method == method)?;
         Some((operation.limited, operation.handler))
+    }
+
+    /// What spans of this method are called, if it is one of the route's own.
+    pub fn span(&self, method: &Method) -> Option<&'static str> {
+        self.methods.iter().find(|operation| operation.method == method).map(|operation| operation.span)
     }
 
     /// The methods, for `Allow`.

@@ -3,6 +3,7 @@
 //! What must stay true: no value of a query, no header but those named here, and nothing of unbounded length. What
 //! clients chose goes through [`shown`].
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use actors::kit::scope::Tally;
@@ -42,6 +43,8 @@ pub(crate) struct Incoming<'a> {
     /// The method, if it is one of few.
     pub(crate) method: &'static str,
     pub(crate) route: Option<&'static str>,
+    /// What the route calls spans of this method, if it does.
+    pub(crate) name: Option<&'static str>,
     /// The request's id, ours or the client's.
     pub(crate) id: &'a HeaderValue,
     /// Whom it came from, where the settings have spans say so.
@@ -52,7 +55,7 @@ pub(crate) struct Incoming<'a> {
 
 /// The span of a request.
 pub(crate) fn describe(incoming: &Incoming<'_>) -> SpanBuilder {
-    let Incoming { head, method, route, id, client, listener } = incoming;
+    let Incoming { head, method, route, name, id, client, listener } = incoming;
     let (host, port) = asked(head).unwrap_or_else(|| (listener.ip().to_string(), Some(listener.port())));
     let mut attributes = Vec::with_capacity(16);
     attributes.push(KeyValue::new("http.request.method", *method));
@@ -77,8 +80,12 @@ pub(crate) fn describe(incoming: &Incoming<'_>) -> SpanBuilder {
         attributes.push(KeyValue::new("user_agent.original", told(agent, LONG)));
     }
     // Names are few, whatever clients send.
-    let method = if *method == OTHER { "HTTP" } else { method };
-    let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
+    let method: &'static str = if *method == OTHER { "HTTP" } else { method };
+    let name = match (name, route) {
+        (Some(name), _) => Cow::Borrowed(*name),
+        (None, Some(route)) => format!("{method} {route}").into(),
+        (None, None) => method.into(),
+    };
     SpanBuilder::from_name(name).with_kind(SpanKind::Server).with_attributes(attributes)
 }
 
@@ -109,7 +116,9 @@ fn asked(head: &Parts) -> Option<(String, Option<u16>)> {
 /// Text that a client chose, as it may be told.
 fn told(text: &str, longest: usize) -> String {
     let text = shown(text);
-    match text.char_indices().nth(longest) {
+    // Characters are no more than bytes: most texts need not be looked at.
+    let end = if text.len() > longest { text.char_indices().nth(longest) } else { None };
+    match end {
         Some((end, _)) => text.get(..end).unwrap_or_default().to_owned(),
         None => text.into_owned(),
     }
@@ -151,7 +160,8 @@ mod tests {
         let id = HeaderValue::from_static("an-id");
         let method = known_method(&head.method);
         let listener = SocketAddr::from(([127, 0, 0, 1], 8000));
-        let builder = describe(&Incoming { head: &head, method, route: None, id: &id, client: None, listener });
+        let builder =
+            describe(&Incoming { head: &head, method, route: None, name: None, id: &id, client: None, listener });
         let attributes = builder.attributes.unwrap_or_default();
         (builder.name.into_owned(), attributes.iter().map(|pair| format!("{}={}", pair.key, pair.value)).collect())
     }

@@ -24,9 +24,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::articles::Articles;
+use crate::articles::{self, Articles};
 use crate::auth::{self, Auth};
-use crate::favorites::Favorites;
+use crate::favorites::{self, Favorites};
 use crate::health::Health;
 use crate::jobs::{self, Effect, Jobs};
 use crate::kit::Fault;
@@ -45,6 +45,8 @@ use crate::supervision::{ChildSpec, Node, Root, Snapshot, Strategy, SupervisorSp
 use crate::throttle::{self, Throttle};
 use crate::webhooks::{self, Webhooks};
 
+/// Connections for those who write what gathered: as many as they have hands.
+const GATHERED: usize = articles::CREATORS.most() + favorites::SHARDS;
 /// The root gives up early: what it cannot mend, a fresh process may.
 const ROOT: Intensity = Intensity { max: 3, period: Duration::from_secs(60) };
 /// A burst of restarts that take milliseconds passes; a loop is stopped.
@@ -101,8 +103,8 @@ pub struct System {
     pub ledger: Ledger,
     pulse: Pulse,
     postgres: Postgres,
-    /// With the connections that jobs have for what must not wait.
-    set_apart: Option<Postgres>,
+    /// With the connections of those who write what gathered, and those that jobs have for what must not wait.
+    set_apart: Vec<Postgres>,
     /// The hands of this process that have no job, and how many there are in all.
     job_hands: Option<(Arc<Semaphore>, usize)>,
     observer: Observer,
@@ -112,7 +114,7 @@ pub struct System {
 /// The running actors themselves: whoever has this decides when they end.
 pub struct Tree {
     root: Root,
-    postgres: Postgres,
+    postgres: Vec<Postgres>,
 }
 
 impl System {
@@ -137,8 +139,9 @@ impl System {
         let (watchdog, pulse) = Watchdog::new(settings.watchdog, observer.clone());
         let watched = watchdog.root();
         let (auth, auth_actors) = Auth::new(&settings.auth, &postgres)?;
-        let (articles, article_actors) = Articles::new(&postgres, room, batch);
-        let (favorites, favorite_actors) = Favorites::new(&postgres, room, batch);
+        let gathered = postgres.apart("gathered", &settings.postgres.planned_once(), GATHERED)?;
+        let (articles, article_actors) = Articles::new(&postgres, &gathered, room, batch);
+        let (favorites, favorite_actors) = Favorites::new(&gathered, room, batch);
         let inbox = notifications::Settings { room, hands: settings.auth.hands, batch, streams: settings.streams };
         let (notifications, notification_actors) = Notifications::new(&postgres, inbox);
         let (webhooks, webhook_actors) = Webhooks::new(&settings.webhooks, &postgres, room, settings.auth.hands);
@@ -166,13 +169,13 @@ impl System {
         if !throttle_actors.is_empty() {
             children.push(domain("throttle", Strategy::OneForOne, throttle_actors));
         }
-        let (mut set_apart, mut job_hands) = (None, None);
+        let (mut set_apart, mut job_hands) = (vec![gathered], None);
         let job_actors = match &settings.jobs {
             Some(executed) => {
                 let webhooks = Webhooks::effects(&settings.webhooks, &postgres);
                 let effects = Notifications::effects().into_iter().chain(webhooks).chain(more_effects).collect();
                 let vital = postgres.apart("vital", &settings.postgres, jobs::VITAL)?;
-                set_apart = Some(vital.clone());
+                set_apart.push(vital.clone());
                 let faults = jobs.faults.clone();
                 let (children, free) =
                     jobs::workers(executed.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects, faults)?;
@@ -187,7 +190,8 @@ impl System {
         let node = Arc::clone(root.node());
         // Nobody else puts anything there.
         let _ = watched.set(Arc::downgrade(&node));
-        let tree = Tree { root, postgres: postgres.clone() };
+        let postgres_of_all = std::iter::once(&postgres).chain(&set_apart).cloned().collect();
+        let tree = Tree { root, postgres: postgres_of_all };
         let system = Self {
             auth,
             articles,
@@ -231,7 +235,7 @@ impl System {
     /// How each pool of connections to PostgreSQL stands.
     pub fn connections(&self) -> Vec<Standing> {
         let (readers, scanners) = (self.postgres.readers().standing(), self.postgres.scanners().standing());
-        let writers = [Some(&self.postgres), self.set_apart.as_ref()].into_iter().flatten().map(Postgres::writers);
+        let writers = std::iter::once(&self.postgres).chain(&self.set_apart).map(Postgres::writers);
         [readers, scanners].into_iter().chain(writers).collect()
     }
 
@@ -256,7 +260,7 @@ impl Tree {
     /// Stops the tree, last started first, each actor working off what it holds.
     pub async fn stop(self) {
         self.root.stop().await;
-        self.postgres.close();
+        self.postgres.iter().for_each(Postgres::close);
     }
 }
 

@@ -15,6 +15,7 @@
 //! whoever it was given to, and in whichever coding; weak ones never do.
 
 use actors::articles::Revision;
+use actors::kit::trace::hexadecimal;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -23,12 +24,22 @@ const GZIP: &str = "-gzip";
 
 /// The tag of these bytes.
 pub fn of(bytes: &[u8]) -> HeaderValue {
-    value(format!("\"{:016x}\"", xxh3_64(bytes)))
+    tag("", bytes)
 }
 
 /// The tag of an article as these bytes show it.
 pub fn of_article(Revision { article, version }: Revision, bytes: &[u8]) -> HeaderValue {
-    value(format!("\"{article}.{version}-{:016x}\"", xxh3_64(bytes)))
+    tag(&format!("{article}.{version}-"), bytes)
+}
+
+/// Letters, digits, dots, hyphens and quotes are always a header's value.
+fn tag(before: &str, bytes: &[u8]) -> HeaderValue {
+    let mut text = Vec::with_capacity(before.len() + 18);
+    text.push(b'"');
+    text.extend_from_slice(before.as_bytes());
+    hexadecimal(&mut text, &xxh3_64(bytes).to_be_bytes());
+    text.push(b'"');
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// The tag of the same, compressed.

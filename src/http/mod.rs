@@ -67,8 +67,6 @@ impl Asked {
 /// Gives an answer what HTTP asks of every one.
 pub async fn finish(mut response: Response, asked: Asked, config: &Config) -> Response {
     let headers = response.headers_mut();
-    // At once, so that the map does not grow piece by piece.
-    headers.reserve(16);
     guard(headers);
     if asked.audience == Audience::Everyone {
         cors::expose(headers, asked.origin.as_ref(), &config.cors);

@@ -29,9 +29,10 @@ use crate::telemetry::instruments::{self, Door};
 
 /// How long a connection that has asked for nothing yet is waited for when we stop.
 const FIRST_REQUEST_AT_STOP: Duration = Duration::from_millis(250);
-/// Above our own limits, so that what is a little too large is refused in words.
-const HEADERS_AT_LEAST: usize = 100;
+/// Above our own limits, as all that hyper is told, so that what is a little too large is refused in words.
 const BUFFER_AT_LEAST: usize = 64 * 1024;
+/// What hyper takes without being told: it keeps as many on its stack, and others where memory has to be had for them.
+const HEADERS_USUAL: usize = 100;
 /// A request over HTTP/2 that was reset before we saw it, for each connection (CVE-2023-44487).
 const RESETS_UNSEEN: usize = 20;
 /// Streams that a client has had us reset by its mistakes, for each connection (CVE-2025-8671).
@@ -60,11 +61,14 @@ pub(super) struct Connection {
 /// How hyper speaks; what comes when is judged here, and not by it.
 pub(super) fn http(limits: &Front) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
+    let headers = limits.headers + limits.headers / 2;
+    if headers > HEADERS_USUAL {
+        builder.http1().max_headers(headers);
+    }
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .max_headers((limits.headers + limits.headers / 2).max(HEADERS_AT_LEAST))
         .max_buf_size((2 * (limits.head + limits.uri)).max(BUFFER_AT_LEAST));
     let list = u32::try_from(2 * (limits.head + limits.uri)).unwrap_or(u32::MAX);
     builder

@@ -6,6 +6,8 @@
 //! bytes. They are only followed here, never changed or cut: what hyper reads decides what a request is. When this
 //! loses its way, nothing is found, and what hyper does is still safe.
 
+use memchr::memchr;
+
 /// A line is kept up to here: names and lengths are at its beginning.
 const LINE: usize = 128;
 
@@ -58,7 +60,7 @@ impl Framing {
                     };
                 }
                 _ => {
-                    let end = bytes.iter().position(|byte| *byte == b'\n');
+                    let end = memchr(b'\n', bytes);
                     let (part, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
                     let room = LINE.saturating_sub(self.line.len()).min(part.len());
                     self.line.extend_from_slice(part.get(..room).unwrap_or_default());

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use actors::auth::email::mask;
+use memchr::memchr2_iter;
 
 /// What stands for a token.
 const HIDDEN: &str = "***";
@@ -30,16 +31,16 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 
 /// Looked at for each request, and hardly ever so.
 fn is_suspicious(text: &[u8]) -> bool {
-    let begins = |at: usize, what: &[u8]| text.get(at..).is_some_and(|rest| rest.starts_with(what));
-    let at_it = |(at, byte): (usize, &u8)| match byte {
-        b'@' => true,
-        // An address in a path comes percent-encoded as often as not.
-        b'%' => begins(at, b"%40"),
-        b'e' => begins(at, b"eyJ"),
-        b'w' => begins(at, b"whsec_"),
-        _ => false,
+    // An address in a path comes percent-encoded as often as not.
+    let is_sign = |at: usize| text.get(at..).is_some_and(|rest| rest.starts_with(b"@") || rest.starts_with(b"%40"));
+    // Of what a token begins with, the letters that are rare elsewhere: J in eyJ, the underscore in whsec_.
+    let is_token = |at: usize| {
+        let ends = |what: &[u8]| text.get(..=at).is_some_and(|begin| begin.ends_with(what));
+        ends(b"eyJ") || ends(b"whsec_")
     };
-    text.len() > LONGEST_ID || text.iter().enumerate().any(at_it)
+    text.len() > LONGEST_ID
+        || memchr2_iter(b'@', b'%', text).any(is_sign)
+        || memchr2_iter(b'J', b'_', text).any(is_token)
 }
 
 fn shown_word(word: &str) -> Cow<'_, str> {

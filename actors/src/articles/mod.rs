@@ -33,7 +33,7 @@ use crate::supervision::{ChildSpec, child};
 
 /// One statement carries all publications that gathered, unless it is held up: a commit takes a few milliseconds on
 /// most disks, and a request may take ten seconds.
-const CREATORS: Hands = Hands::another_after(4, Duration::from_millis(250));
+pub(crate) const CREATORS: Hands = Hands::another_after(4, Duration::from_millis(250));
 /// Editors among which the slugs are divided.
 const EDITORS: usize = 4;
 
@@ -51,7 +51,8 @@ type Answer<T> = Result<T, Failure<Refusal>>;
 
 impl Articles {
     /// The domain's handle and its actors: `room` messages may wait at each, `batch` go into one statement.
-    pub fn new(postgres: &Postgres, room: usize, batch: usize) -> (Self, Vec<ChildSpec>) {
+    /// What is published goes over the connections of `gathered`.
+    pub fn new(postgres: &Postgres, gathered: &Postgres, room: usize, batch: usize) -> (Self, Vec<ChildSpec>) {
         let articles = Self {
             by_slug: Endpoint::new("articles/by_slug", "root/articles/by_slug", room),
             pages: Endpoint::new("articles/pages", "root/articles/pages", room),
@@ -68,7 +69,7 @@ impl Articles {
             // These may take long, and not all of them alike.
             child::batcher(&articles.lists, Arc::new(workers::Lists(postgres.clone())), 4, batch),
             // Another, since one may have to wait for somebody's lock.
-            child::batcher(&articles.creator, Arc::new(workers::Creator(postgres.clone())), CREATORS, batch),
+            child::batcher(&articles.creator, Arc::new(workers::Creator(gathered.clone())), CREATORS, batch),
         ];
         let editor = Arc::new(workers::Editor(postgres.clone()));
         // One hand each: that is what makes the order.

@@ -23,7 +23,7 @@ use crate::kit::{Ask, Caller, Endpoint, Failure, Scope, metrics};
 use crate::supervision::{ChildSpec, child};
 
 /// Shards among which the articles are divided.
-const SHARDS: usize = 4;
+pub(crate) const SHARDS: usize = 4;
 
 /// The domain, as the front knows it. Cheap to clone.
 #[derive(Clone)]

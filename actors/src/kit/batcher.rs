@@ -62,7 +62,7 @@ impl Hands {
     }
 
     /// How many at most.
-    pub(crate) fn most(self) -> usize {
+    pub(crate) const fn most(self) -> usize {
         self.most
     }
 }

@@ -74,11 +74,21 @@ impl Settings {
     /// The same for connections whose statements look up what they need by key: one loop over indexes within another is
     /// right for all of them, however large the tables are and were when the plan was made.
     fn by_key(&self) -> Self {
+        self.planned_once().with("-c enable_hashjoin=off -c enable_mergejoin=off")
+    }
+
+    /// The same for connections whose statements find what they need by key, and are planned once for any number of
+    /// messages: left to itself, PostgreSQL plans them anew each time as long as they serve one message each, which takes
+    /// several times as long as they run.
+    #[must_use]
+    pub fn planned_once(&self) -> Self {
+        self.with("-c plan_cache_mode=force_generic_plan -c enable_seqscan=off")
+    }
+
+    fn with(&self, options: &str) -> Self {
         let mut settings = self.clone();
-        let options = settings.config.get_options().unwrap_or("").to_owned();
-        settings
-            .config
-            .options(format!("{options} -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"));
+        let before = settings.config.get_options().unwrap_or("").to_owned();
+        settings.config.options(format!("{before} {options}").trim());
         settings
     }
 }

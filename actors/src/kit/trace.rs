@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{
@@ -114,9 +114,7 @@ impl Trace {
             let mut attributes = Vec::with_capacity(6);
             attributes.push(KeyValue::new("callboard.actor.path", Arc::clone(path)));
             attributes.push(KeyValue::new("callboard.actor.message", message));
-            SpanBuilder::from_name(format!("actor {pool} {message}"))
-                .with_kind(SpanKind::Internal)
-                .with_attributes(attributes)
+            SpanBuilder::from_name(name_of_hop(pool, message)).with_kind(SpanKind::Internal).with_attributes(attributes)
         })
         .owed()
     }
@@ -154,11 +152,31 @@ impl Trace {
     }
 }
 
+/// The name of a message's hop. Made once and kept for ever, since there are as many as there are kinds of messages, and
+/// every request has some.
+fn name_of_hop(pool: &'static str, message: &'static str) -> &'static str {
+    static NAMES: RwLock<Vec<(&str, &str, &str)>> = RwLock::new(Vec::new());
+    let known = |names: &[(&'static str, &'static str, &'static str)]| {
+        names.iter().find(|(of, about, _)| *of == pool && *about == message).map(|(_, _, name)| *name)
+    };
+    // Nothing panics while it holds the lock, so a poisoned one still guards a sound list.
+    if let Some(name) = known(&NAMES.read().unwrap_or_else(PoisonError::into_inner)) {
+        return name;
+    }
+    let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
+    known(&names).unwrap_or_else(|| {
+        let name = Box::leak(format!("actor {pool} {message}").into_boxed_str());
+        names.push((pool, message, name));
+        name
+    })
+}
+
 /// Writes bytes in hexadecimal, as ids are written everywhere.
 pub fn hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: [u8; 16] = *b"0123456789abcdef";
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    out.reserve(2 * bytes.len());
+    bytes.iter().for_each(|byte| out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]));
 }
 
 /// Reads a W3C `traceparent` of version 00 (or later ones' first four fields).

@@ -56,9 +56,31 @@ impl Message {
     }
 
     fn pair(&mut self, field: u32, name: &str, value: &Value) {
+        let size = match value {
+            Value::Bool(_) => SWITCH,
+            Value::I64(value) => integer_size(*value),
+            Value::F64(_) => DOUBLE,
+            Value::String(text) => bytes_size(text.as_str().len()),
+            _ => return self.pair_of_any_size(field, name, |message| message.value(value)),
+        };
+        self.pair_of_size(field, name, size, |message| message.value(value));
+    }
+
+    /// A pair whose value takes so many bytes: most are so, and none of what was written has to be moved.
+    fn pair_of_size(&mut self, field: u32, name: &str, size: usize, value: impl FnOnce(&mut Self)) {
+        let of_name = if name.is_empty() { 0 } else { bytes_size(name.len()) };
+        self.key(field, 2);
+        self.varint((of_name + bytes_size(size)) as u64);
+        self.text(1, name);
+        self.key(2, 2);
+        self.varint(size as u64);
+        value(self);
+    }
+
+    fn pair_of_any_size(&mut self, field: u32, name: &str, value: impl FnOnce(&mut Self)) {
         self.nested(field, SHORT, |message| {
             message.text(1, name);
-            message.nested(2, SHORT, |message| message.value(value));
+            message.nested(2, SHORT, value);
         });
     }
 
@@ -165,9 +187,21 @@ impl Message {
     }
 }
 
+/// What values take, with their keys.
+const SWITCH: usize = 2;
+const DOUBLE: usize = 9;
+
+fn integer_size(value: i64) -> usize {
+    1 + (u64::BITS - value.cast_unsigned().leading_zeros()).div_ceil(7).max(1) as usize
+}
+
+/// So many bytes, with their key and their length.
+fn bytes_size(length: usize) -> usize {
+    1 + width(length) + length
+}
+
 /// The bytes that a length takes.
 fn width(length: usize) -> usize {
     let bits = usize::BITS - length.leading_zeros();
     bits.div_ceil(7).max(1) as usize
 }
-

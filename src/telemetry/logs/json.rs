@@ -126,9 +126,14 @@ fn timestamp(out: &mut Vec<u8>, now: SystemTime) {
     out.push(b'Z');
 }
 
-fn digits(out: &mut Vec<u8>, number: u32, count: u32) {
-    let of_ten = |place: u32| u8::try_from(number / 10_u32.pow(place) % 10).unwrap_or(0);
-    out.extend((0..count).rev().map(|place| b'0' + of_ten(place)));
+/// The last digits of a number, zeros before it.
+fn digits(out: &mut Vec<u8>, mut number: u32, count: usize) {
+    let begin = out.len();
+    out.resize(begin + count, b'0');
+    for digit in out.iter_mut().skip(begin).rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
 }
 
 #[cfg(test)]

@@ -87,6 +87,10 @@ fn place(record: &mut SdkLogRecord, metadata: &Metadata<'_>) {
 
 /// A file of a library without where it lay on the machine that compiled it.
 fn file_of(path: &str) -> &str {
+    // Ours are said from the root of the workspace.
+    if !path.starts_with('/') {
+        return path;
+    }
     let registry = path.split_once("/registry/src/").and_then(|(_, rest)| rest.split_once('/'));
     registry.map_or(path, |(_, file)| file)
 }

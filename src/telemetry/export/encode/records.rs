@@ -5,7 +5,7 @@ use opentelemetry::logs::AnyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
 
-use super::{Message, OF_AN_ITEM, SHORT};
+use super::{DOUBLE, Message, OF_AN_ITEM, SHORT, SWITCH, bytes_size, integer_size};
 
 /// The request that exports these records, appended to the buffer.
 pub(in super::super) fn records(buffer: Vec<u8>, resource: &Resource, records: &LogBatch<'_>) -> Vec<u8> {
@@ -57,10 +57,14 @@ impl Message {
     }
 
     fn named(&mut self, field: u32, name: &str, value: &AnyValue) {
-        self.nested(field, SHORT, |message| {
-            message.text(1, name);
-            message.nested(2, SHORT, |message| message.any(value));
-        });
+        let size = match value {
+            AnyValue::Boolean(_) => SWITCH,
+            AnyValue::Int(value) => integer_size(*value),
+            AnyValue::Double(_) => DOUBLE,
+            AnyValue::String(text) => bytes_size(text.as_str().len()),
+            _ => return self.pair_of_any_size(field, name, |message| message.any(value)),
+        };
+        self.pair_of_size(field, name, size, |message| message.any(value));
     }
 
     /// One of several: it is written even where it holds nothing.

@@ -100,7 +100,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use opentelemetry::trace::{SpanContext, TraceFlags, TraceId, TraceState};
-    use opentelemetry::{Array, KeyValue, Value};
+    use opentelemetry::{KeyValue, Value};
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
     use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
