@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actors::articles::words::{self, Part};
 use actors::auth::Secrets;
 use actors::auth::token::{Settings, Tokens};
 use actors::auth::{SessionId, UserId};
@@ -127,4 +128,26 @@ fn encode_an_article(bencher: Bencher<'_, '_>) {
         updated_at: now,
     };
     bencher.bench_local(|| serde_json::to_vec(&article));
+}
+
+fn letter(number: u32) -> char {
+    char::from(b"abcdefghijklmnop"[number as usize % 16])
+}
+
+/// Of a kilobyte: what a publication is found by, once in words that come again and once in words that do not.
+#[divan::bench(args = ["repeated", "distinct"])]
+fn words_of_a_body(bencher: Bencher<'_, '_>, words: &str) {
+    let text = match words {
+        "repeated" => "lorem ipsum dolor sit amet ".repeat(38),
+        // Of six letters each.
+        _ => (0..1000 / 7_u32)
+            .flat_map(|number| (0..6).map(move |at| letter(number * 7919 >> (2 * at))).chain([' ']))
+            .collect(),
+    };
+    bencher.bench_local(|| words::vector(Part::Body, &text));
+}
+
+#[divan::bench]
+fn what_people_type(bencher: Bencher<'_, '_>) {
+    bencher.bench_local(|| words::query("crabs \"of the sea\" or state-of-the-art -plants"));
 }

@@ -17,6 +17,7 @@ mod pruner;
 pub mod slug;
 pub(crate) mod store;
 mod totals;
+pub mod words;
 mod workers;
 
 use std::sync::Arc;

@@ -12,11 +12,13 @@ use super::message::{
 };
 use super::once::Key;
 use super::slug::Slug;
+use super::words::{self, Part};
 use crate::auth::{Email, UserId};
 use crate::kit::postgres::Postgres;
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope};
 use crate::sql;
+use crate::text::Text;
 
 /// An article from a row that has its author's columns too. The body is read where the statement has it.
 pub(crate) fn article(row: &Row, slug: Slug, body: Option<String>) -> Article {
@@ -67,12 +69,13 @@ pub(super) async fn find_by_slugs(
 
 pub(super) async fn list(db: &Postgres, scope: &Scope, query: &ListArticles) -> Result<Page, Fault> {
     let id = |user: Option<UserId>| user.map(|UserId(id)| id);
+    let search = query.search.as_deref().map(words::query);
     let rows = db
         .scan(
             scope,
             sql!("articles/list"),
             &[
-                &query.search,
+                &search,
                 &id(query.author),
                 &id(query.favorited_by),
                 &id(query.followed_by),
@@ -171,15 +174,26 @@ pub(super) async fn create(
     let traces: Vec<Option<&str>> = new.iter().map(|new| new.traceparent.as_deref()).collect();
     let keys: Vec<Option<&str>> = new.iter().map(|new| new.article.key.as_ref().map(Key::as_str)).collect();
     let fingerprints: Vec<Option<&[u8]>> = new.iter().map(|new| new.fingerprint.as_ref().map(|f| &f[..])).collect();
+    let searches: Vec<String> = new.iter().map(|new| found_by(new.article)).collect();
     let good_for = good_for.as_secs_f64();
     let rows = db
         .write(
             scope,
             sql!("articles/create"),
-            &[&authors, &slugs, &titles, &descriptions, &bodies, &traces, &keys, &fingerprints, &good_for],
+            &[&authors, &slugs, &titles, &descriptions, &bodies, &traces, &keys, &fingerprints, &searches, &good_for],
         )
         .await?;
     Ok(rows.iter().zip(new).map(|(row, new)| made(row, new.article)).collect())
+}
+
+/// The words of all of an article's texts.
+fn found_by(article: &CreateArticle) -> String {
+    let texts = [
+        words::vector(Part::Title, article.title.as_str()),
+        words::vector(Part::Description, article.description.as_str()),
+        words::vector(Part::Body, article.body.as_str()),
+    ];
+    texts.join(" ")
 }
 
 fn made(row: &Row, wanted: &CreateArticle) -> Made {
@@ -230,7 +244,10 @@ fn expected(states: Option<&Vec<Revision>>) -> Option<Vec<String>> {
 }
 
 pub(super) async fn update(db: &Postgres, scope: &Scope, change: &UpdateArticle) -> Result<Changed<View>, Fault> {
-    let (title, description) = (change.title.as_ref(), change.description.as_ref());
+    let title = change.title.as_ref().map(Text::as_str);
+    let description = change.description.as_ref().map(Text::as_str);
+    let body = change.body.as_ref().map(Text::as_str);
+    let found_by = |part, text: Option<&str>| text.map(|text| words::vector(part, text));
     let rows = db
         .write(
             scope,
@@ -238,11 +255,14 @@ pub(super) async fn update(db: &Postgres, scope: &Scope, change: &UpdateArticle)
             &[
                 &change.slug.as_str(),
                 &change.editor.0,
-                &title.map(|text| text.as_str()),
-                &description.map(|text| text.as_str()),
-                &change.body.as_ref().map(|text| text.as_str()),
+                &title,
+                &description,
+                &body,
                 &expected(change.expected.as_ref()),
                 &change.change,
+                &found_by(Part::Title, title),
+                &found_by(Part::Description, description),
+                &found_by(Part::Body, body),
             ],
         )
         .await?;

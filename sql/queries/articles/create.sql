@@ -4,17 +4,18 @@
 -- the id of what was made. Where there is none of these the slug was taken, or another transaction was faster: asked
 -- again, the statement tells. Keys are locked without waiting until the commit, and only while nothing is known to be
 -- published under them, so that those who ask for the first answer again do not get into each other's way.
--- $1 authors, $2 slugs, $3 titles, $4 descriptions, $5 bodies, $6 traces, $7 keys, $8 fingerprints, $9 seconds that
--- a key is good for
+-- $1 authors, $2 slugs, $3 titles, $4 descriptions, $5 bodies, $6 traces, $7 keys, $8 fingerprints, $9 what they are
+-- found by, as tsvectors are written, $10 seconds that a key is good for
 with wanted as materialized (
     select *, row_number() over (partition by author_id, key order by number) = 1 as first
-    from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
-        with ordinality as t (author_id, slug, title, description, body, traceparent, key, fingerprint, number)
+    from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+                $9::text[])
+        with ordinality as t (author_id, slug, title, description, body, traceparent, key, fingerprint, search, number)
 ), known as materialized (
     select w.number, k.*, k.fingerprint = w.fingerprint as same
     from wanted w
     join idempotency_keys k on k.user_id = w.author_id and k.key = w.key
-    where k.created_at > now() - make_interval(secs => $9)
+    where k.created_at > now() - make_interval(secs => $10)
 ), attempted as materialized (
     select w.*, u.email, u.name, u.bio, u.image, nextval('articles_id_seq') as id,
            case
@@ -39,12 +40,12 @@ with wanted as materialized (
         author_email = excluded.author_email, author_name = excluded.author_name, author_bio = excluded.author_bio,
         author_image = excluded.author_image, created_at = now()
     -- Not if another transaction published under it since this statement began.
-    where k.created_at <= now() - make_interval(secs => $9)
+    where k.created_at <= now() - make_interval(secs => $10)
     returning article_id
 ), created as (
-    insert into articles (id, author_id, slug, title, description, body)
+    insert into articles (id, author_id, slug, title, description, body, search)
     overriding system value
-    select id, author_id, slug, title, description, body
+    select id, author_id, slug, title, description, body, search::tsvector
     from attempted
     where key is null or id in (select article_id from claimed)
     returning id, created_at

@@ -2,12 +2,13 @@
 -- in no more than 10,000 are counted, for a common word is in nearly all. Always at least one row, so that the number is
 -- there even when the page is empty. An article keeps its place, so that whoever goes
 -- from page to page meets every one that was there when they began once, whatever is published meanwhile.
--- $1 words, $2 author, $3 who favorited, $4 who follows the author, $5 before this id, $6 limit, $7 offset, $8 viewer,
--- $9 after this id: the nearest to it, and then $5 does not count
+-- $1 words, as tsqueries are written, of which the empty one finds nothing, $2 author, $3 who favorited, $4 who follows
+-- the author, $5 before this id, $6 limit, $7 offset, $8 viewer, $9 after this id: the nearest to it, and then $5 does
+-- not count
 with matching as not materialized (
     select a.id
     from articles a
-    where ($1::text is null or a.search @@ websearch_to_tsquery('english', $1))
+    where ($1::text is null or a.search @@ nullif($1, '')::tsquery)
       and ($2::bigint is null or a.author_id = $2)
       and ($3::bigint is null or exists (select from favorites f where f.user_id = $3 and f.article_id = a.id))
       and ($4::bigint is null or exists (select from follows w where w.follower_id = $4 and w.followed_id = a.author_id))

@@ -1,8 +1,10 @@
 -- Changes what is given of an article, if the editor is its author and its version is one of those expected, if any
 -- are; the slug stays. What is compared is what gets changed: the row is locked first. A change that was made before,
 -- by its id, is not made again. One row when there is such an article: whether it was allowed, whether the article is
--- there still, and what it became, which is nothing when it was not as expected.
--- $1 slug, $2 editor, $3 title, $4 description, $5 body, $6 expected ("article.version"), $7 the change
+-- there still, and what it became, which is nothing when it was not as expected. What an article is found by comes with
+-- each text that is given; that of the others is kept, by its weight and where it stands.
+-- $1 slug, $2 editor, $3 title, $4 description, $5 body, $6 expected ("article.version"), $7 the change, $8, $9, $10
+-- what the title, the description and the body are found by, as tsvectors are written
 with target as (
     select id, author_id = $2 as allowed from articles where slug = $1
 ), locked as (
@@ -16,6 +18,14 @@ with target as (
 ), changed as (
     update articles a
     set title = coalesce($3, a.title), description = coalesce($4, a.description), body = coalesce($5, a.body),
+        search = case
+            when $3 is null and $4 is null and $5 is null then a.search
+            -- Written out and read again, since `||` would move what is kept farther with every edit.
+            else concat_ws(' ', coalesce($8, ts_filter(a.search, '{a}')::text),
+                                coalesce($9, ts_filter(a.search, '{b}')::text),
+                                coalesce($10, ts_filter(a.search, '{d}')::text))::tsvector
+        end,
+        words_version = a.version + 1,
         version = a.version + 1, updated_at = now(), changes = (array_prepend($7::uuid, a.changes))[1:8]
     from locked l
     where a.id = l.id and l.expected and not l.repeated
