@@ -31,6 +31,10 @@ BY_KEY = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_merg
 WRITING = "-c jit=off"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BODY = "lorem ipsum dolor sit amet " * 38
+# What it is found by, as the service writes it: every word with its places. All of them are their own stems.
+PLACES = {word: ",".join(str(1301 + place) for place, found in enumerate(BODY.split()) if found == word)
+          for word in BODY.split()}
+WORDS = " ".join(["'load':16102A 'articl':15002B 'kilobyt':15005B", *(f"'{word}':{at}" for word, at in PLACES.items())])
 
 
 @dataclasses.dataclass
@@ -95,7 +99,7 @@ class Bench:
             self._of_each("authors", self.person), f"(array[{slugs}])", self._of_each("titles", "Under load"),
             self._of_each("descriptions", "An article of about a kilobyte"), self._of_each("bodies", BODY),
             self._of_each("traces", TRACE), self._of_each("keys", None), self._of_each("fingerprints", None),
-            self._value("good_for", "86400")]], "\\set drawn random(1, 9000000000000000)\n")
+            self._of_each("words", WORDS), self._value("good_for", "86400")]], "\\set drawn random(1, 9000000000000000)\n")
 
     def favorite(self):
         """Each client has an article and people of its own, who favorite it and take it back."""

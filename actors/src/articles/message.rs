@@ -116,7 +116,7 @@ pub struct FindArticle {
 /// Which articles, and which page of them. Two that are equal share one answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ListArticles {
-    /// Words that must occur.
+    /// Words that must occur, as somebody typed them: `or`, `-` and quotes mean what they mean to search engines.
     pub search: Option<String>,
     /// Who wrote them.
     pub author: Option<UserId>,

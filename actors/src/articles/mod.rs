@@ -9,7 +9,8 @@
 //!
 //! What must stay true: an article and the job that tells its author's followers commit together, and with both the
 //! key that it is published under (`once.rs`); a slug never changes; only the author edits; an edit that expects a
-//! state changes no other, whatever is edited elsewhere at the same time, and is made once when it is asked for again.
+//! state changes no other, whatever is edited elsewhere at the same time, and is made once when it is asked for again;
+//! an article is found by its words (`words/`) from the commit on, and by none that an edit took away.
 
 pub mod message;
 pub mod once;

@@ -11,7 +11,6 @@
 //! 1 MB: that is what PostgreSQL takes.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use super::{Lexemes, quote, words};
 
@@ -124,12 +123,20 @@ impl<'a> Found<'a> {
             }
             quote(lexeme, &mut out);
             for (at, place) in places.iter().enumerate() {
-                let mark = if at == 0 { ':' } else { ',' };
-                // Writing into a string does not fail.
-                let _ = write!(out, "{mark}{place}{weight}");
+                out.push(if at == 0 { ':' } else { ',' });
+                write_number(*place, &mut out);
+                out.push_str(weight);
             }
         }
         out
+    }
+}
+
+/// by hand: there are as many as there are words.
+fn write_number(number: u16, out: &mut String) {
+    let digits = [10_000, 1000, 100, 10, 1].map(|unit| number / unit % 10);
+    for digit in digits.into_iter().skip_while(|digit| *digit == 0) {
+        out.push(char::from_digit(digit.into(), 10).unwrap_or('0'));
     }
 }
 
