@@ -28,11 +28,11 @@ class Reading:
                 "resident_mib": processor.memory(self.service.pid)[0] / 2**20}
 
 
-def _oha(host, scenario, connections, seconds, rate):
+def _oha(host, scenario, connections, how_long, rate=None):
     listed = f"{DATA}/urls"
     with open(listed, "w") as file:
         file.writelines(f"http://{host}{path}\n" for path in scenario.paths)
-    command = ["oha", "--no-tui", "--output-format", "json", "-z", f"{seconds}s", "-c", str(connections),
+    command = ["oha", "--no-tui", "--output-format", "json", *how_long, "-c", str(connections),
                "--wait-ongoing-requests-after-deadline", *scenario.arguments]
     if not scenario.gzip:
         command.append("--disable-compression")
@@ -62,7 +62,16 @@ def seen_by(scenario, output):
 def load(host, scenario, connections, seconds, rate=None):
     """Has clients ask, and gives what they saw."""
     by_oha = bool(scenario.paths)
-    command = _oha(host, scenario, connections, seconds, rate) if by_oha else crowd(host, scenario, connections, seconds)
+    how_long = ["-z", f"{seconds}s"]
+    return _seen(scenario, _oha(host, scenario, connections, how_long, rate) if by_oha else crowd(host, scenario, connections, seconds))
+
+
+def some(host, scenario, connections, requests):
+    """Has oha ask so many times, however long that takes."""
+    return _seen(scenario, _oha(host, scenario, connections, ["-n", str(requests), "-t", "120s"]))
+
+
+def _seen(scenario, command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"loadtest: {scenario.name}: {done.stderr.strip()}")

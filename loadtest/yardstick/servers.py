@@ -91,7 +91,7 @@ class Plain(Tool):
 class Service:
     """The service, with telemetry off, sampled or full. Without workers it costs what its requests do."""
 
-    def __init__(self, telemetry, receiver, workers, **more):
+    def __init__(self, telemetry, receiver, workers, command=(BINARY,), **more):
         self.host, self.admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         settings = {"HTTP_ADDR": self.host, "ADMIN_ADDR": self.admin, "RATE_LIMITS": "off", "LOG_FORMAT": "json",
                     "JWT_SECRET": SECRET, "ACCESS_TOKEN_SECONDS": "86400", "SHUTDOWN_DELAY_MS": "0",
@@ -100,7 +100,7 @@ class Service:
         if telemetry != "off":
             settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://{receiver}"
         self.log = open(f"{DATA}/service.log", "ab")
-        self.process = start([BINARY, "serve"] + ([] if workers else ["--no-workers"]),
+        self.process = start([*command, "serve"] + ([] if workers else ["--no-workers"]),
                              env={**os.environ, **settings, **TELEMETRY[telemetry]}, stdout=self.log, stderr=self.log)
         ready(f"http://{self.admin}/readyz")
 
