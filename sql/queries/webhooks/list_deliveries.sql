@@ -15,7 +15,7 @@ select d.id, d.webhook_id, d.notification_id, d.kind, d.message_id, d.created_at
 from webhooks w
 left join lateral (
     select * from webhook_deliveries
-    where webhook_id = w.id and ($3::bigint is null or id < $3)
+    where webhook_id = w.id and id < coalesce($3, 9223372036854775807)
     order by id desc
     limit $4
 ) d on true
