@@ -34,20 +34,24 @@ async fn much(stage: &Stage, reader: &User) {
     stage.execute("analyze", &[]).await;
 }
 
-async fn rows_scanned(stage: &Stage) -> i64 {
+/// How PostgreSQL counts rows that were read one after the other, and those that an index led to.
+const ONE_AFTER_THE_OTHER: &str = "seq_tup_read";
+const BY_INDEX: &str = "idx_tup_fetch";
+
+async fn rows(stage: &Stage, how: &str) -> i64 {
     // What connections did is told when they have been idle for a while, or at their next statement.
     stage.execute("select pg_stat_clear_snapshot()", &[]).await;
-    let read = format!("select sum(seq_tup_read)::bigint from pg_stat_user_tables where relname in ({LARGE})");
+    let read = format!("select sum({how})::bigint from pg_stat_user_tables where relname in ({LARGE})");
     stage.number(&read).await
 }
 
 /// The same when all connections have told, which they do when they end.
-async fn rows_told(stage: &Stage, service: Service) -> i64 {
+async fn rows_told(stage: &Stage, service: Service, how: &str) -> i64 {
     service.stop().await;
     let others =
         "select count(*) from pg_stat_activity where application_name = 'callboard' and datname = current_database()";
     eventually("all have gone", async || (stage.number(others).await == 0).then_some(())).await;
-    rows_scanned(stage).await
+    rows(stage, how).await
 }
 
 #[tokio::test]
@@ -61,13 +65,23 @@ async fn hot_requests_scan_no_table_that_grows() {
         read_everything(&ann, &slug).await;
     }
     much(&stage, &ann).await;
-    let before = rows_scanned(&stage).await;
+    let before = rows(&stage, ONE_AFTER_THE_OTHER).await;
     for _ in 0..12 {
         read_everything(&ann, &slug).await;
     }
-    let read = rows_told(&stage, service).await - before;
+    let read = rows_told(&stage, service, ONE_AFTER_THE_OTHER).await - before;
     // On each connection a statement may be run once by the plan that it had before.
     assert!(read < 4 * 20_000, "{read} rows were read one after the other");
+
+    // Nor does anybody go from article to article, newest first, until a word is met that few have.
+    let service = Service::run(&stage, &["serve", "--no-workers"], &[]).await;
+    let before = rows(&stage, BY_INDEX).await;
+    for author in 7000..7012 {
+        let path = format!("/api/articles?search=word{author}1");
+        assert_eq!(service.client().get(&path).await.expect(200)["total"], 1, "{path}");
+    }
+    let read = rows_told(&stage, service, BY_INDEX).await - before;
+    assert!(read < 20_000, "{read} rows were read to find twelve");
 }
 
 async fn read_everything(ann: &User, slug: &str) {

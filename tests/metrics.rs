@@ -281,7 +281,8 @@ async fn saturation_is_seen_while_it_lasts_and_errors_by_their_cause() {
     let patient = [("DATABASE_STATEMENT_TIMEOUT_MS", "60000"), ("DATABASE_CONNECT_TIMEOUT_MS", "60000")];
     let service = Service::run(&stage, &["serve", "--no-workers"], &[&tight[..], &patient].concat()).await;
     let ann = service.client().register("ann").await;
-    let locked = stage.locked("articles").await;
+    // Those who publish have connections of their own, and all others one.
+    let (articles, notifications) = (stage.locked("articles").await, stage.locked("notifications").await);
     let publish = |count| {
         let client = ann.client.clone();
         let one = move |_| {
@@ -290,22 +291,27 @@ async fn saturation_is_seen_while_it_lasts_and_errors_by_their_cause() {
         };
         tokio::spawn(at_once(count, one))
     };
-    let first = publish(1);
+    let read = || {
+        let client = ann.client.clone();
+        tokio::spawn(async move { client.ask("/api/notifications/read").await })
+    };
     let of = async |name: &str, label: &str| served(&service).await[name].sum(label);
+    let reading = read();
     let state = "pool_name=\"writers\",db_client_connection_state=\"used\"";
     eventually("the only writing connection is in use", async || {
         (of("db_client_connection_count", state).await == 1.0).then_some(())
     })
     .await;
-    let client = ann.client.clone();
-    let another = tokio::spawn(async move { client.ask("/api/notifications/read").await });
+    let another = read();
     eventually("somebody else waits for it", async || {
         let pending = of("db_client_connection_pending_requests", "pool_name=\"writers\"").await;
         (pending >= 1.0).then_some(())
     })
     .await;
-    let others = publish(40);
+    // Each takes its time until another hand is taken, so they come until all hands are full.
+    let mut others = Vec::new();
     eventually("the mailbox is full, and who comes then is refused", async || {
+        others.push(publish(8));
         let said = served(&service).await;
         let of = |name: &str, label: &str| said[name].sum(label);
         let (writers, creator) = ("pool_name=\"writers\"", "root/articles/creator");
@@ -317,8 +323,12 @@ async fn saturation_is_seen_while_it_lasts_and_errors_by_their_cause() {
         (pending && full && refused && of("http_server_active_requests", "POST") >= 5.0).then_some(())
     })
     .await;
-    let answers = [first.await.unwrap(), others.await.unwrap(), vec![another.await.unwrap()]].concat();
-    locked.batch_execute("rollback").await.unwrap();
+    let mut answers = vec![reading.await.unwrap(), another.await.unwrap()];
+    for published in others {
+        answers.extend(published.await.unwrap());
+    }
+    articles.batch_execute("rollback").await.unwrap();
+    notifications.batch_execute("rollback").await.unwrap();
     let said = served(&service).await;
     #[allow(clippy::cast_precision_loss)]
     for error in ["overloaded", "deadline_exceeded"] {

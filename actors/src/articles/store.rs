@@ -69,24 +69,17 @@ pub(super) async fn find_by_slugs(
 
 pub(super) async fn list(db: &Postgres, scope: &Scope, query: &ListArticles) -> Result<Page, Fault> {
     let id = |user: Option<UserId>| user.map(|UserId(id)| id);
-    let search = query.search.as_deref().map(words::query);
-    let rows = db
-        .scan(
-            scope,
-            sql!("articles/list"),
-            &[
-                &search,
-                &id(query.author),
-                &id(query.favorited_by),
-                &id(query.followed_by),
-                &query.before,
-                &query.limit,
-                &query.offset,
-                &id(query.viewer),
-                &query.after,
-            ],
-        )
-        .await?;
+    let (author, favorited_by, viewer) = (id(query.author), id(query.favorited_by), id(query.viewer));
+    let followed_by = id(query.followed_by);
+    let chosen: [&(dyn ToSql + Sync); 8] =
+        [&author, &favorited_by, &followed_by, &query.before, &query.limit, &query.offset, &viewer, &query.after];
+    let rows = match query.search.as_deref().map(words::query) {
+        None => db.scan(scope, sql!("articles/list"), &chosen).await?,
+        Some(words) => {
+            let with_words: Vec<&(dyn ToSql + Sync)> = std::iter::once(&words as _).chain(chosen).collect();
+            db.scan(scope, sql!("articles/search"), &with_words).await?
+        }
+    };
     Ok(page(&rows))
 }
 
