@@ -172,7 +172,8 @@ impl Postgres {
     }
 
     /// Runs a statement that changes something, in a transaction of its own. It is run once more when
-    /// PostgreSQL undid it in favor of another transaction.
+    /// PostgreSQL undid it in favor of another transaction, or when what it refers to went while it ran: then it sees
+    /// that it is not there. So nobody gets an error for somebody who leaves.
     ///
     /// # Errors
     /// When PostgreSQL refuses it or cannot be reached; in the latter case the outcome is unknown.
@@ -184,7 +185,7 @@ impl Postgres {
     ) -> Result<Vec<Row>, Fault> {
         let run = Run::begin(&self.telling, scope, statement);
         let mut result = self.write_once(&run, scope, params).await;
-        if result.as_ref().is_err_and(Fault::is_about_timing) {
+        if result.as_ref().is_err_and(|fault| fault.is_about_timing() || fault.is_overtaken()) {
             run.again();
             result = self.write_once(&run, scope, params).await;
         }
