@@ -23,6 +23,9 @@ use super::sql::Statement;
 use super::sqlstate::{Meaning, meaning};
 use super::writers::{Lent, Standing, Writers};
 
+/// How often a write is tried that others get in the way of. Each time it sees what they did, and few do so at once.
+const WRITE_TRIES: usize = 4;
+
 /// Parameters of a statement, in their order.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -171,7 +174,7 @@ impl Postgres {
         self.read_on(&self.scanners, scope, statement, params).await
     }
 
-    /// Runs a statement that changes something, in a transaction of its own. It is run once more when
+    /// Runs a statement that changes something, in a transaction of its own. It is run again, a few times at most, when
     /// PostgreSQL undid it in favor of another transaction, or when what it refers to went while it ran: then it sees
     /// that it is not there. So nobody gets an error for somebody who leaves.
     ///
@@ -185,7 +188,10 @@ impl Postgres {
     ) -> Result<Vec<Row>, Fault> {
         let run = Run::begin(&self.telling, scope, statement);
         let mut result = self.write_once(&run, scope, params).await;
-        if result.as_ref().is_err_and(|fault| fault.is_about_timing() || fault.is_overtaken()) {
+        for _ in 1..WRITE_TRIES {
+            if !result.as_ref().is_err_and(|fault| fault.is_about_timing() || fault.is_overtaken()) {
+                break;
+            }
             run.again();
             result = self.write_once(&run, scope, params).await;
         }
