@@ -12,7 +12,7 @@ use std::alloc::System;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -95,7 +95,9 @@ impl Service {
         let mut process = serve.spawn().expect("the service");
         let answers = BufReader::new(process.stderr.take().expect("its standard error"));
         let service = Self { process, answers, host };
+        let until = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(&service.host).is_err() {
+            assert!(Instant::now() < until, "the service does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
         service

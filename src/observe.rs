@@ -47,14 +47,14 @@ pub async fn answer(
     let (head, body) = request.into_parts();
     let found = router.find(head.uri.path());
     let observed = found.as_ref().is_none_or(|found| found.route.observed);
-    let route = found.as_ref().map(|found| found.route.pattern);
+    let matched = found.as_ref().map(|found| found.route);
+    let route = matched.map(|route| route.pattern);
     let (method, version) = (head.method.clone(), head.version);
     let (id, asked) = (request_id(&head), Asked::of(&head, router.audience));
     let cause = Cause::request(shown(id.to_str().unwrap_or_default()));
     let client = app.config.trusted_proxies.client(peer, &head.headers);
     let tally = Arc::new(Tally::default());
-    let way = found.as_ref().map(|found| found.route);
-    let begun = begin(&app, router.audience, &head, way, (&id, client, cause), (observed, &tally));
+    let begun = begin(&app, router.audience, &head, matched, (&id, client, cause), (observed, &tally));
     let trace = begun.trace().clone();
     // Only where no route says it.
     let path = if route.is_none() { shown(head.uri.path()).into_owned() } else { String::new() };

@@ -32,14 +32,14 @@ pub fn of_article(Revision { article, version }: Revision, bytes: &[u8]) -> Head
     tag(&format!("{article}.{version}-"), bytes)
 }
 
-/// Letters, digits, dots, hyphens and quotes are always a header's value.
+/// Written by hand, since every answer has one: formatting it took 2,300 instructions.
 fn tag(before: &str, bytes: &[u8]) -> HeaderValue {
     let mut text = Vec::with_capacity(before.len() + 18);
     text.push(b'"');
     text.extend_from_slice(before.as_bytes());
     hexadecimal(&mut text, &xxh3_64(bytes).to_be_bytes());
     text.push(b'"');
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"\""))
+    value(text)
 }
 
 /// The tag of the same, compressed.
@@ -51,8 +51,8 @@ pub fn of_gzip(tag: &HeaderValue) -> HeaderValue {
 }
 
 /// Letters, digits, dots, hyphens and quotes are always a header's value.
-fn value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"\""))
+fn value(text: impl TryInto<HeaderValue>) -> HeaderValue {
+    text.try_into().unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// The values of a header that may stand several times, as one.

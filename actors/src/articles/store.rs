@@ -167,7 +167,12 @@ pub(super) async fn create(
     let traces: Vec<Option<&str>> = new.iter().map(|new| new.traceparent.as_deref()).collect();
     let keys: Vec<Option<&str>> = new.iter().map(|new| new.article.key.as_ref().map(Key::as_str)).collect();
     let fingerprints: Vec<Option<&[u8]>> = new.iter().map(|new| new.fingerprint.as_ref().map(|f| &f[..])).collect();
-    let searches: Vec<String> = new.iter().map(|new| found_by(new.article)).collect();
+    let mut searches = Vec::with_capacity(new.len());
+    for new in new {
+        searches.push(found_by(new.article));
+        // Words of a long text take milliseconds: a batch of them must not keep a thread that others wait for.
+        tokio::task::yield_now().await;
+    }
     let good_for = good_for.as_secs_f64();
     let rows = db
         .write(

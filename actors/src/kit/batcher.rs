@@ -7,8 +7,8 @@
 //!
 //! A lone caller waits for nobody, and one hand gathers most: a second statement beside the first would only make both
 //! smaller. Where one may be held up by somebody's lock, another hand is taken when it has been at it for a while
-//! ([`Hands::another_after`]). A statement serves only messages that had
-//! arrived before it began, which is what makes its answer fresh. When PostgreSQL refuses a batch, its
+//! ([`Hands::another_after`]). A statement serves only messages that had arrived before it began, which is what makes its
+//! answer fresh. When PostgreSQL refuses a batch, its
 //! messages are tried again one by one; a message whose batch panicked, or was killed for taking too long, is
 //! worked on alone when it is asked again. So one cannot spoil it for the others.
 

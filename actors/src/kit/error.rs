@@ -129,6 +129,16 @@ impl Fault {
         }
     }
 
+    /// What the statement refers to went while it ran: tried again, it sees that it is not there. A name that is taken
+    /// is another thing, since it stays taken.
+    pub(super) fn has_lost_what_it_refers_to(&self) -> bool {
+        use tokio_postgres::error::SqlState;
+        match self {
+            Self::Statement { source, .. } => source.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION),
+            _ => false,
+        }
+    }
+
     /// PostgreSQL gave way to another transaction and undid the statement: the same again may pass.
     pub fn is_about_timing(&self) -> bool {
         use tokio_postgres::error::SqlState;

@@ -189,7 +189,7 @@ impl Postgres {
         let run = Run::begin(&self.telling, scope, statement);
         let mut result = self.write_once(&run, scope, params).await;
         for _ in 1..WRITE_TRIES {
-            if !result.as_ref().is_err_and(|fault| fault.is_about_timing() || fault.is_overtaken()) {
+            if !result.as_ref().is_err_and(|fault| fault.is_about_timing() || fault.has_lost_what_it_refers_to()) {
                 break;
             }
             run.again();
