@@ -79,10 +79,11 @@ impl Telemetry {
         };
         let traces = traces_provider(settings, &exports, resource.clone(), head.clone())?;
         global::set_tracer_provider(traces.clone());
-        let logs = exports.logs(settings)?.map(|processor| {
-            SdkLoggerProvider::builder().with_resource(resource).with_log_processor(processor).build()
+        let logs = exports.logs(settings)?.map(|(processor, form)| {
+            (SdkLoggerProvider::builder().with_resource(resource).with_log_processor(processor).build(), form)
         });
         logs::install(settings, traces.tracer("callboard"), logs.as_ref())?;
+        let logs = logs.map(|(provider, _)| provider);
         if !settings.unheeded.is_empty() {
             let variables = settings.unheeded.join(", ");
             tracing::warn!(variables, "settings of OpenTelemetry that nobody honours here");

@@ -1,5 +1,6 @@
-//! Spans and log records as OTLP's protobuf, written straight from what the SDK hands over: the SDK copies every text into
-//! messages of its own first, which is most of what an export costs.
+//! Spans and log records as OTLP's protobuf, written straight from what is at hand: for spans when a batch is exported, for
+//! records where they are emitted. The SDK copies every text into messages of its own first, which is most of what an
+//! export costs.
 //!
 //! What must stay true: what is written reads exactly like what the SDK would have written, which tests compare.
 
@@ -11,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 
+pub(in super::super) use self::records::Record;
 pub(super) use self::records::records;
 pub(super) use self::spans::spans;
 

@@ -29,7 +29,7 @@ fn text_value(text: &mut StringValue, longest: usize) {
 }
 
 /// Where a text ends that is too long.
-fn end(text: &str, longest: usize) -> Option<usize> {
+pub(super) fn end(text: &str, longest: usize) -> Option<usize> {
     // Bytes are as many as characters, or more.
     if text.len() <= longest { None } else { text.char_indices().nth(longest).map(|(end, _)| end) }
 }

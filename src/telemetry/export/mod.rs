@@ -30,10 +30,12 @@ use self::http::Client;
 use self::losses::Losses;
 use self::prepared::{Lean, Prepared};
 use self::watched::Watched;
+use super::logs::Form;
 use super::masked_spans::MaskedSpans;
 use super::settings::{AttributeLimits, Destination, Protocol};
 use super::{Settings, SetupError};
 
+pub(super) use self::encode::Record;
 pub(super) use self::refused::{Refused, is_told_by_us};
 
 /// Spans that may wait for export. The specification's 2,048 are full within milliseconds of a burst; the queue keeps
@@ -114,8 +116,8 @@ impl Exports {
         Ok(Some(PeriodicReader::builder(watched).build()))
     }
 
-    /// Where log records go besides standard output, if anywhere.
-    pub(super) fn logs(&self, settings: &Settings) -> Result<Option<BatchLogProcessor>, SetupError> {
+    /// Where log records go besides standard output, if anywhere, and what they have to be for that.
+    pub(super) fn logs(&self, settings: &Settings) -> Result<Option<(BatchLogProcessor, Form)>, SetupError> {
         let Some((to, runtime)) = self.on_the_way(settings.logs.as_ref()) else { return Ok(None) };
         let _inside = runtime.enter();
         let (losses, prepared) = (Losses::default(), Prepared::default());
@@ -131,7 +133,11 @@ impl Exports {
                 None => LogExporter::builder().with_tonic().with_timeout(to.timeout).build(),
             },
         };
-        let exporter = Lean::new(exporter.map_err(failed)?, (to.protocol == Protocol::Http).then_some(prepared));
+        let (prepared, form) = match to.protocol {
+            Protocol::Http => (Some(prepared), Form::Written(settings.limits.clone())),
+            Protocol::Grpc => (None, Form::Values),
+        };
+        let exporter = Lean::new(exporter.map_err(failed)?, prepared);
         let watched = Watched::new(exporter, to, runtime, losses, &settings.limits);
         let mut config = LogBatches::default();
         if is_unset("OTEL_BLRP_MAX_QUEUE_SIZE") {
@@ -140,7 +146,7 @@ impl Exports {
         if is_unset("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE") {
             config = config.with_max_export_batch_size(RECORD_BATCH);
         }
-        Ok(Some(BatchLogProcessor::builder(watched).with_batch_config(config.build()).build()))
+        Ok(Some((BatchLogProcessor::builder(watched).with_batch_config(config.build()).build(), form)))
     }
 
     fn on_the_way<'a>(&self, to: Option<&'a Destination>) -> Option<(&'a Destination, Handle)> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! event ─▶ levels (LOG_LEVEL, RUST_LOG) ─▶ flood ─┬▶ line ─▶ masked ─▶ output: a buffer, a thread, standard output
-//!                                                 └▶ record, masked ─▶ the SDK's batches
+//!                                                 └▶ record, masked and encoded ─▶ the SDK's batches
 //! ```
 //!
 //! One layer writes both, so that what is left out of one is left out of the other. Each says in whose context it was
@@ -54,6 +54,7 @@ use super::export::{Refused, is_told_by_us};
 use super::{LogFormat, Settings, SetupError, mask};
 
 pub use limits::Limits;
+pub(super) use record::Form;
 
 /// Of all that others wrote, nothing below this is told, whatever RUST_LOG says: what they tell at lower levels is what
 /// they are given, statements with their values and headers with their tokens.
@@ -74,7 +75,7 @@ thread_local! {
 pub(super) fn install(
     settings: &Settings,
     tracer: SdkTracer,
-    logs: Option<&SdkLoggerProvider>,
+    logs: Option<&(SdkLoggerProvider, Form)>,
 ) -> Result<(), SetupError> {
     // ractor opens a span for the whole life of each actor.
     // h2 warns of each client that goes too far, which are as many lines as that client likes.
@@ -96,7 +97,7 @@ pub(super) fn install(
         colours: settings.lines.colours,
         output,
         flood,
-        records: logs.map(Records::new),
+        records: logs.map(|(provider, form)| Records::new(provider, form.clone())),
     };
     tracing_subscriber::registry()
         .with(filter)
@@ -133,7 +134,7 @@ fn started(limits: &Limits) -> Result<(Arc<Output>, Arc<Flood>), SetupError> {
     Ok((Arc::clone(output), Arc::clone(flood)))
 }
 
-/// Lines as the service writes them, to an output of one's own, and records where there is a provider: for benchmarks.
+/// Lines as the service writes them, to an output of one's own, and records as values where there is a provider: for benchmarks.
 ///
 /// # Errors
 /// When the thread that writes cannot be started.
@@ -146,7 +147,8 @@ pub fn lines_to<S: Subscriber, W: Write + Send + 'static>(
     let writer = Arc::clone(&output);
     std::thread::Builder::new().name("log-output".to_owned()).spawn(move || writer.run(to))?;
     let flood = Arc::new(Flood::new(limits.flood_lines, limits.flood_window));
-    Ok(Lines { format: LogFormat::Json, colours: limits.colours, output, flood, records: logs.map(Records::new) })
+    let records = logs.map(|provider| Records::new(provider, Form::Values));
+    Ok(Lines { format: LogFormat::Json, colours: limits.colours, output, flood, records })
 }
 
 /// Has all that was said and left out told: before records are exported for the last time.

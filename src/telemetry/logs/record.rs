@@ -5,7 +5,8 @@
 //! the name of an event; records cannot be changed later.
 
 use std::borrow::Cow;
-use std::fmt::Debug;
+use std::cell::Cell;
+use std::fmt::{Debug, Write};
 use std::time::SystemTime;
 
 use opentelemetry::Key;
@@ -15,7 +16,9 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
 use super::about::{self, About, Value};
-use crate::telemetry::mask::masked;
+use crate::telemetry::export::Record as Written;
+use crate::telemetry::mask::{is_suspicious, masked};
+use crate::telemetry::settings::AttributeLimits;
 
 /// Libraries that take part in exporting: their own events would be exported in turn, without end.
 const EXPORTING: [&str; 6] = ["opentelemetry", "hyper", "h2", "tonic", "reqwest", "tower"];
@@ -24,45 +27,175 @@ const EXPORTING: [&str; 6] = ["opentelemetry", "hyper", "h2", "tonic", "reqwest"
 const FILE: &str = "code.file.path";
 const LINE: &str = "code.line.number";
 
+thread_local! {
+    static MEMORY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Whether what a library writes can be exported.
 pub(super) fn is_exporting(target: &str) -> bool {
     EXPORTING.iter().any(|library| target.starts_with(library))
 }
 
+/// What records are when they are handed to the SDK.
+#[derive(Debug, Clone)]
+pub(in crate::telemetry) enum Form {
+    /// Values, for the SDK to encode.
+    Values,
+    /// Bytes that an exporter of ours sends as they are, with no more in them than these limits allow.
+    Written(AttributeLimits),
+}
+
 /// Where records go.
-pub(super) struct Records(SdkLogger);
+pub(super) struct Records {
+    logger: SdkLogger,
+    form: Form,
+}
 
 impl Records {
-    pub(super) fn new(provider: &SdkLoggerProvider) -> Self {
+    pub(super) fn new(provider: &SdkLoggerProvider, form: Form) -> Self {
         // The target of each record takes the place of the scope's name.
-        Self(provider.logger(""))
+        Self { logger: provider.logger(""), form }
     }
 
-    /// Has a record exported; the SDK adds the span of the current context.
+    /// Has a record exported, with the span of the current context.
     pub(super) fn emit(&self, now: SystemTime, metadata: &Metadata<'_>, event: &Event<'_>, about: &About<'_>) {
         if is_exporting(metadata.target()) {
             return;
         }
-        let mut record = self.0.create_log_record();
-        record.set_timestamp(now);
-        record.set_severity_number(severity(metadata.level()));
-        record.set_severity_text(metadata.level().as_str());
-        record.set_target(metadata.target().to_owned());
-        let name = event.metadata().name();
-        // What has no name is called after its place.
-        if !name.starts_with("event ") {
+        let mut record = self.logger.create_log_record();
+        let said = Said { now, metadata, event, about };
+        match &self.form {
+            Form::Values => said.in_values(&mut record),
+            Form::Written(limits) => record.set_body(AnyValue::Bytes(Box::new(said.in_bytes(limits)))),
+        }
+        record.set_observed_timestamp(now);
+        // Those of the `log` crate have a target of their own.
+        let target = event.metadata().target();
+        let target =
+            if target == metadata.target() { Cow::Borrowed(target) } else { metadata.target().to_owned().into() };
+        record.set_target(target);
+        self.logger.emit(record);
+    }
+}
+
+/// All that a record says.
+struct Said<'a> {
+    now: SystemTime,
+    metadata: &'a Metadata<'a>,
+    event: &'a Event<'a>,
+    about: &'a About<'a>,
+}
+
+impl Said<'_> {
+    fn in_values(&self, record: &mut SdkLogRecord) {
+        record.set_timestamp(self.now);
+        record.set_severity_number(severity(self.metadata.level()));
+        record.set_severity_text(self.metadata.level().as_str());
+        if let Some(name) = self.event_name() {
             record.set_event_name(name);
         }
-        let mut fields = Fields { record: &mut record, placed: false };
-        event.record(&mut fields);
-        if !fields.placed {
-            place(&mut record, metadata);
+        self.fields(record);
+    }
+
+    fn in_bytes(&self, limits: &AttributeLimits) -> Vec<u8> {
+        // Taken and put back: a value that writes a line while it is shown finds another one.
+        let mut memory = MEMORY.take();
+        memory.clear();
+        let begin = |memory| Written::begin(memory, limits.record_value, limits.record_attributes);
+        // Few records hold anything to mask, and one look at all of it shows which; what is cut may not show any more.
+        let mut written = match limits.record_value {
+            None => self.write(begin(memory)),
+            Some(_) => self.write(begin(memory).masking()),
+        };
+        if limits.record_value.is_none() && is_suspicious(&written) {
+            written.clear();
+            written = self.write(begin(written).masking());
         }
-        about.each(|name, value| match value {
-            Value::Text(text) => record.add_attribute(name, value_of(text)),
-            Value::Number(number) => record.add_attribute(name, number),
+        let record = written.as_slice().to_vec();
+        written.shrink_to(super::KEEP);
+        MEMORY.set(written);
+        record
+    }
+
+    fn write(&self, mut record: Written) -> Vec<u8> {
+        let level = self.metadata.level();
+        record.head(self.now, severity(level), level.as_str(), self.event_name().unwrap_or_default());
+        self.fields(&mut record);
+        if let Some(span) = self.about.span {
+            record.span(span);
+        }
+        record.end()
+    }
+
+    fn event_name(&self) -> Option<&'static str> {
+        let name = self.event.metadata().name();
+        // What has no name is called after its place.
+        (!name.starts_with("event ")).then_some(name)
+    }
+
+    fn fields(&self, record: &mut impl Record) {
+        let mut fields = Fields { record, placed: false, scratch: String::new() };
+        self.event.record(&mut fields);
+        if !fields.placed {
+            place(record, self.metadata);
+        }
+        self.about.each(|name, value| match value {
+            Value::Text(text) => record.text(name, text),
+            Value::Number(number) => record.integer(name, number),
         });
-        self.0.emit(record);
+    }
+}
+
+/// What takes what a record says, one after the other.
+trait Record {
+    fn body(&mut self, text: &str);
+    fn text(&mut self, name: &'static str, text: &str);
+    fn switch(&mut self, name: &'static str, value: bool);
+    fn integer(&mut self, name: &'static str, value: i64);
+    fn double(&mut self, name: &'static str, value: f64);
+}
+
+impl Record for SdkLogRecord {
+    fn body(&mut self, text: &str) {
+        self.set_body(masked(text).into_owned().into());
+    }
+
+    fn text(&mut self, name: &'static str, text: &str) {
+        self.add_attribute(Key::from_static_str(name), masked(text).into_owned());
+    }
+
+    fn switch(&mut self, name: &'static str, value: bool) {
+        self.add_attribute(Key::from_static_str(name), value);
+    }
+
+    fn integer(&mut self, name: &'static str, value: i64) {
+        self.add_attribute(Key::from_static_str(name), value);
+    }
+
+    fn double(&mut self, name: &'static str, value: f64) {
+        self.add_attribute(Key::from_static_str(name), value);
+    }
+}
+
+impl Record for Written {
+    fn body(&mut self, text: &str) {
+        self.body(text);
+    }
+
+    fn text(&mut self, name: &'static str, text: &str) {
+        self.text(name, text);
+    }
+
+    fn switch(&mut self, name: &'static str, value: bool) {
+        self.switch(name, value);
+    }
+
+    fn integer(&mut self, name: &'static str, value: i64) {
+        self.integer(name, value);
+    }
+
+    fn double(&mut self, name: &'static str, value: f64) {
+        self.double(name, value);
     }
 }
 
@@ -76,12 +209,12 @@ fn severity(level: &Level) -> Severity {
     }
 }
 
-fn place(record: &mut SdkLogRecord, metadata: &Metadata<'_>) {
+fn place(record: &mut impl Record, metadata: &Metadata<'_>) {
     if let Some(file) = metadata.file() {
-        record.add_attribute(FILE, file_of(file).to_owned());
+        record.text(FILE, file_of(file));
     }
     if let Some(line) = metadata.line() {
-        record.add_attribute(LINE, i64::from(line));
+        record.integer(LINE, line.into());
     }
 }
 
@@ -95,55 +228,49 @@ fn file_of(path: &str) -> &str {
     registry.map_or(path, |(_, file)| file)
 }
 
-fn value_of(text: &str) -> AnyValue {
-    masked(text).into_owned().into()
-}
-
-struct Fields<'a> {
-    record: &'a mut SdkLogRecord,
+struct Fields<'a, R> {
+    record: &'a mut R,
     /// The event says itself where it belongs.
     placed: bool,
+    scratch: String,
 }
 
-impl Fields<'_> {
-    fn text(&mut self, field: &Field, text: Cow<'_, str>) {
-        match field.name() {
-            "message" => self.record.set_body(value_of(&text)),
-            name if about::is_metadata(name) => {}
-            name => self.add(name, value_of(&text)),
-        }
-    }
-
-    fn add(&mut self, name: &'static str, value: impl Into<AnyValue>) {
-        self.placed |= name == FILE;
-        self.record.add_attribute(Key::from_static_str(name), value);
-    }
-}
-
-impl Visit for Fields<'_> {
+impl<R: Record> Visit for Fields<'_, R> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.text(field, format!("{value:?}").into());
+        let mut shown = std::mem::take(&mut self.scratch);
+        shown.clear();
+        // Memory takes all of it.
+        let _ = write!(shown, "{value:?}");
+        self.record_str(field, &shown);
+        self.scratch = shown;
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, value.into());
+        match field.name() {
+            "message" => self.record.body(value),
+            name if about::is_metadata(name) => {}
+            name => {
+                self.placed |= name == FILE;
+                self.record.text(name, value);
+            }
+        }
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field.name(), value);
+        self.record.switch(field.name(), value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field.name(), value);
+        self.record.double(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field.name(), value);
+        self.record.integer(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         if !about::is_metadata(field.name()) {
-            self.add(field.name(), i64::try_from(value).unwrap_or(i64::MAX));
+            self.record.integer(field.name(), i64::try_from(value).unwrap_or(i64::MAX));
         }
     }
 }

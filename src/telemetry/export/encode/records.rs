@@ -1,108 +1,142 @@
-//! Log records. Their scope goes by the name of their target.
+//! Log records, written where they are emitted: what waits for export is the record's own bytes, so that none of its texts
+//! is copied into a value first. They travel through the SDK's batches as the body of a record that has nothing else.
+//! Their scope goes by the name of their target.
 
-use opentelemetry::InstrumentationScope;
-use opentelemetry::logs::AnyValue;
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use opentelemetry::logs::{AnyValue, Severity};
+use opentelemetry::trace::SpanContext;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
 
-use super::{DOUBLE, Message, OF_AN_ITEM, SHORT, SWITCH, bytes_size, integer_size};
+use super::{DOUBLE, Message, OF_A_BATCH, SHORT, SWITCH, bytes_size, integer_size};
+use crate::telemetry::mask::masked;
 
 /// The request that exports these records, appended to the buffer.
 pub(in super::super) fn records(buffer: Vec<u8>, resource: &Resource, records: &LogBatch<'_>) -> Vec<u8> {
-    let mut scopes: Vec<(&str, &InstrumentationScope)> = Vec::new();
-    for named in records.iter().map(named) {
+    let mut targets: Vec<&str> = Vec::new();
+    for target in records.iter().map(|(record, _)| target(record)) {
         // Most come from one place, one after the other.
-        if !scopes.iter().rev().any(|known| *known == named) {
-            scopes.push(named);
+        if !targets.iter().rev().any(|known| *known == target) {
+            targets.push(target);
         }
     }
     super::request(buffer, resource, |batch| {
-        for (name, scope) in scopes {
-            batch.of_scope(name, scope, |of_scope| {
-                for (record, _) in records.iter().filter(|item| named(*item) == (name, scope)) {
-                    of_scope.nested(2, OF_AN_ITEM, |message| message.record(record));
+        for name in targets {
+            batch.nested(2, OF_A_BATCH, |of_scope| {
+                of_scope.nested(1, SHORT, |message| message.text(1, name));
+                for (record, _) in records.iter().filter(|(record, _)| target(record) == name) {
+                    if let Some(AnyValue::Bytes(written)) = record.body() {
+                        of_scope.bytes(2, written);
+                    }
                 }
             });
         }
     })
 }
 
-fn named<'a>((record, scope): (&'a SdkLogRecord, &'a InstrumentationScope)) -> (&'a str, &'a InstrumentationScope) {
-    (record.target().map_or(scope.name(), |target| target), scope)
+fn target(record: &SdkLogRecord) -> &str {
+    record.target().map_or("", |target| target)
 }
 
-impl Message {
-    fn record(&mut self, record: &SdkLogRecord) {
-        if let Some(at) = record.timestamp() {
-            self.time(1, at);
-        }
+/// A record that is being written.
+pub(in crate::telemetry) struct Record {
+    message: Message,
+    longest: Option<usize>,
+    /// How many more attributes it may have.
+    room: usize,
+    masks: bool,
+}
+
+impl Record {
+    /// Begins one in this memory, with values no longer than `longest` characters and so many attributes at the most.
+    pub(in crate::telemetry) fn begin(memory: Vec<u8>, longest: Option<usize>, attributes: usize) -> Self {
+        Self { message: Message(memory), longest, room: attributes, masks: false }
+    }
+
+    /// Has addresses masked in whatever is written from now on, which takes a look at each text.
+    pub(in crate::telemetry) fn masking(self) -> Self {
+        Self { masks: true, ..self }
+    }
+
+    /// When it was written, how bad it is, and what the event is called, where it has a name.
+    pub(in crate::telemetry) fn head(&mut self, at: SystemTime, severity: Severity, level: &str, event: &str) {
+        self.message.time(1, at);
         // The numbers of the enumeration are those of the protocol.
-        self.number(2, record.severity_number().map_or(0, |severity| severity as u64));
-        self.text(3, record.severity_text().unwrap_or_default());
-        if let Some(body) = record.body() {
-            self.nested(5, SHORT, |message| message.any(body));
-        }
-        for (name, value) in record.attributes_iter() {
-            self.named(6, name.as_str(), value);
-        }
-        if let Some(context) = record.trace_context() {
-            self.fixed(8, context.trace_flags.map_or(0, |flags| u32::from(flags.to_u8())));
-            self.bytes(9, &context.trace_id.to_bytes());
-            self.bytes(10, &context.span_id.to_bytes());
-        }
-        if let Some(at) = record.observed_timestamp() {
-            self.time(11, at);
-        }
-        self.text(12, record.event_name().unwrap_or_default());
+        self.message.number(2, severity as u64);
+        self.message.text(3, level);
+        self.message.time(11, at);
+        self.message.text(12, event);
     }
 
-    fn named(&mut self, field: u32, name: &str, value: &AnyValue) {
-        let size = match value {
-            AnyValue::Boolean(_) => SWITCH,
-            AnyValue::Int(value) => integer_size(*value),
-            AnyValue::Double(_) => DOUBLE,
-            AnyValue::String(text) => bytes_size(text.as_str().len()),
-            _ => return self.pair_of_any_size(field, name, |message| message.any(value)),
-        };
-        self.pair_of_size(field, name, size, |message| message.any(value));
+    /// The span that it was written for.
+    pub(in crate::telemetry) fn span(&mut self, span: &SpanContext) {
+        let flags = u32::from(span.trace_flags().to_u8());
+        if flags > 0 {
+            self.message.key(8, 5);
+            self.message.0.extend_from_slice(&flags.to_le_bytes());
+        }
+        self.message.bytes(9, &span.trace_id().to_bytes());
+        self.message.bytes(10, &span.span_id().to_bytes());
     }
 
-    /// One of several: it is written even where it holds nothing.
-    fn any(&mut self, value: &AnyValue) {
-        match value {
-            AnyValue::Boolean(value) => self.switch(*value),
-            AnyValue::Int(value) => self.integer(*value),
-            AnyValue::Double(value) => self.double(*value),
-            AnyValue::String(text) => self.bytes(1, text.as_str().as_bytes()),
-            AnyValue::Bytes(bytes) => self.bytes(7, bytes),
-            AnyValue::ListAny(values) => {
-                self.nested(5, SHORT, |message| message.each(values, |message, value| message.any(value)));
-            }
-            AnyValue::Map(pairs) => self.nested(6, SHORT, |message| {
-                pairs.iter().for_each(|(name, value)| message.named(1, name.as_str(), value));
-            }),
-            _ => {}
+    pub(in crate::telemetry) fn body(&mut self, text: &str) {
+        let text = self.clean(text);
+        self.message.key(5, 2);
+        self.message.varint(bytes_size(text.len()) as u64);
+        self.message.bytes(1, text.as_bytes());
+    }
+
+    pub(in crate::telemetry) fn text(&mut self, name: &str, text: &str) {
+        let clean = self.clean(text);
+        let text = self.cut(&clean);
+        self.pair(name, bytes_size(text.len()), |message| message.bytes(1, text.as_bytes()));
+    }
+
+    pub(in crate::telemetry) fn switch(&mut self, name: &str, value: bool) {
+        self.pair(name, SWITCH, |message| message.switch(value));
+    }
+
+    pub(in crate::telemetry) fn integer(&mut self, name: &str, value: i64) {
+        self.pair(name, integer_size(value), |message| message.integer(value));
+    }
+
+    pub(in crate::telemetry) fn double(&mut self, name: &str, value: f64) {
+        self.pair(name, DOUBLE, |message| message.double(value));
+    }
+
+    /// What was written.
+    pub(in crate::telemetry) fn end(self) -> Vec<u8> {
+        self.message.0
+    }
+
+    fn pair(&mut self, name: &str, size: usize, value: impl FnOnce(&mut Message)) {
+        if let Some(room) = self.room.checked_sub(1) {
+            self.room = room;
+            self.message.pair_of_size(6, name, size, value);
         }
     }
 
-    fn fixed(&mut self, field: u32, number: u32) {
-        if number > 0 {
-            self.key(field, 5);
-            self.0.extend_from_slice(&number.to_le_bytes());
-        }
+    fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.masks { masked(text) } else { Cow::Borrowed(text) }
+    }
+
+    fn cut<'a>(&self, text: &'a str) -> &'a str {
+        let end = self.longest.and_then(|longest| crate::telemetry::export::limited::end(text, longest));
+        end.and_then(|end| text.get(..end)).unwrap_or(text)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
     use std::time::{Duration, UNIX_EPOCH};
 
-    use opentelemetry::logs::{LogRecord as _, Logger as _, LoggerProvider as _, Severity};
-    use opentelemetry::trace::{SpanId, TraceFlags, TraceId};
-    use opentelemetry::{Key, KeyValue};
+    use opentelemetry::logs::{LogRecord as _, Logger as _, LoggerProvider as _};
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry::{InstrumentationScope, KeyValue};
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-    use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
+    use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
     use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
     use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
     use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -111,60 +145,129 @@ mod tests {
 
     use super::*;
 
-    fn value() -> impl Strategy<Value = AnyValue> {
-        let plain = prop_oneof![
-            any::<bool>().prop_map(AnyValue::Boolean),
-            any::<i64>().prop_map(AnyValue::Int),
-            (-1e9..1e9).prop_map(AnyValue::Double),
-            ("\\PC{0,20}", 0..1200_usize).prop_map(|(text, times)| AnyValue::from(text.repeat(times))),
-            prop::collection::vec(any::<u8>(), 0..9).prop_map(|bytes| AnyValue::Bytes(Box::new(bytes))),
-        ];
-        plain.prop_recursive(2, 8, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(|all| AnyValue::ListAny(Box::new(all))),
-                // One pair at most: they have no order.
-                prop::option::of(("[a-z]{0,9}", inner)).prop_map(|pair| {
-                    let pairs: HashMap<_, _> = pair.into_iter().map(|(key, value)| (Key::new(key), value)).collect();
-                    AnyValue::Map(Box::new(pairs))
-                }),
-            ]
-        })
+    const EVENTS: [Option<&str>; 2] = [None, Some("callboard.happened")];
+    const LEVELS: [(Severity, &str); 3] =
+        [(Severity::Trace, "TRACE"), (Severity::Info, "INFO"), (Severity::Error, "ERROR")];
+
+    #[derive(Debug, Clone)]
+    enum Said {
+        Switch(bool),
+        Integer(i64),
+        Double(f64),
+        Text(String),
+    }
+
+    #[derive(Debug, Clone)]
+    struct Emitted {
+        target: &'static str,
+        event: Option<&'static str>,
+        level: (Severity, &'static str),
+        at: SystemTime,
+        body: Option<String>,
+        said: Vec<(String, Said)>,
+        span: Option<SpanContext>,
+    }
+
+    fn said() -> impl Strategy<Value = Said> {
+        prop_oneof![
+            any::<bool>().prop_map(Said::Switch),
+            any::<i64>().prop_map(Said::Integer),
+            (-1e9..1e9).prop_map(Said::Double),
+            ("\\PC{0,20}", 0..1200_usize).prop_map(|(text, times)| Said::Text(text.repeat(times))),
+        ]
     }
 
     prop_compose! {
-        fn record()(
-            (target, named, severity) in (prop::option::of(0..2_usize), any::<bool>(), 0..6_usize),
-            (seconds, observed) in (any::<Option<u32>>(), any::<u32>()),
-            body in prop::option::of(value()),
-            attributes in prop::collection::vec(("[a-z.]{0,9}", value()), 0..8),
-            context in any::<Option<(u128, u64, Option<bool>)>>(),
-        ) -> SdkLogRecord {
-            let at = |seconds: u32| UNIX_EPOCH + Duration::new(u64::from(seconds), seconds % 1_000_000);
-            let mut record = SdkLoggerProvider::builder().build().logger("").create_log_record();
-            record.set_observed_timestamp(at(observed));
-            if let Some(seconds) = seconds { record.set_timestamp(at(seconds)) }
-            if let Some(target) = target { record.set_target(["callboard::app", "actors::jobs"][target]) }
-            if named { record.set_event_name("callboard.happened") }
-            if severity < 5 {
-                let severities = [Severity::Trace, Severity::Debug, Severity::Info, Severity::Warn, Severity::Fatal4];
-                record.set_severity_number(severities[severity]);
-                record.set_severity_text(["TRACE", "DEBUG", "INFO", "WARN", ""][severity]);
+        fn emitted()(
+            (target, event, level) in (0..2_usize, 0..2_usize, 0..3_usize),
+            (seconds, body) in (any::<u32>(), any::<Option<String>>()),
+            said in prop::collection::vec(("[a-z.]{0,9}", said()), 0..8),
+            context in any::<Option<(u128, u64, bool)>>(),
+        ) -> Emitted {
+            let span = context.map(|(trace, span, sampled)| {
+                let flags = TraceFlags::default().with_sampled(sampled);
+                SpanContext::new(TraceId::from(trace), SpanId::from(span), flags, false, TraceState::NONE)
+            });
+            Emitted {
+                target: ["callboard::app", "actors::jobs"][target],
+                event: EVENTS[event],
+                level: LEVELS[level],
+                at: UNIX_EPOCH + Duration::new(u64::from(seconds), seconds % 1_000_000),
+                body,
+                said,
+                span,
             }
-            if let Some(body) = body { record.set_body(body) }
-            for (name, value) in attributes { record.add_attribute(name, value) }
-            if let Some((trace, span, sampled)) = context {
-                let flags = sampled.map(|sampled| TraceFlags::default().with_sampled(sampled));
-                record.set_trace_context(TraceId::from(trace), SpanId::from(span), flags);
+        }
+    }
+
+    impl Emitted {
+        fn written(&self, record: Record) -> Vec<u8> {
+            let mut record = record;
+            record.head(self.at, self.level.0, self.level.1, self.event.unwrap_or_default());
+            if let Some(body) = &self.body {
+                record.body(body);
+            }
+            for (name, said) in &self.said {
+                match said {
+                    Said::Switch(value) => record.switch(name, *value),
+                    Said::Integer(value) => record.integer(name, *value),
+                    Said::Double(value) => record.double(name, *value),
+                    Said::Text(text) => record.text(name, text),
+                }
+            }
+            if let Some(span) = &self.span {
+                record.span(span);
+            }
+            record.end()
+        }
+
+        fn as_the_sdk_has_it(&self) -> SdkLogRecord {
+            let mut record = blank();
+            record.set_target(self.target);
+            record.set_timestamp(self.at);
+            record.set_observed_timestamp(self.at);
+            record.set_severity_number(self.level.0);
+            record.set_severity_text(self.level.1);
+            if let Some(event) = self.event {
+                record.set_event_name(event);
+            }
+            if let Some(body) = &self.body {
+                record.set_body(body.clone().into());
+            }
+            for (name, said) in &self.said {
+                let value = match said {
+                    Said::Switch(value) => AnyValue::Boolean(*value),
+                    Said::Integer(value) => AnyValue::Int(*value),
+                    Said::Double(value) => AnyValue::Double(*value),
+                    Said::Text(text) => text.clone().into(),
+                };
+                record.add_attribute(name.clone(), value);
+            }
+            if let Some(span) = &self.span {
+                record.set_trace_context(span.trace_id(), span.span_id(), Some(span.trace_flags()));
             }
             record
         }
     }
 
+    fn blank() -> SdkLogRecord {
+        SdkLoggerProvider::builder().build().logger("").create_log_record()
+    }
+
+    fn whole() -> Record {
+        Record::begin(Vec::new(), None, 128)
+    }
+
+    fn carrying(target: &'static str, written: Vec<u8>) -> SdkLogRecord {
+        let mut record = blank();
+        record.set_target(target);
+        record.set_body(AnyValue::Bytes(Box::new(written)));
+        record
+    }
+
     /// The SDK's scopes are in no order.
     fn in_order(mut request: ExportLogsServiceRequest) -> ExportLogsServiceRequest {
-        let name = |of: &opentelemetry_proto::tonic::logs::v1::ScopeLogs| {
-            of.scope.clone().map_or_else(Default::default, |scope| (scope.name, scope.version))
-        };
+        let name = |of: &ScopeLogs| of.scope.clone().map_or_else(Default::default, |scope| scope.name);
         request.resource_logs.iter_mut().for_each(|logs: &mut ResourceLogs| logs.scope_logs.sort_by_key(name));
         request
     }
@@ -173,22 +276,32 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn records_are_written_as_the_sdk_writes_them(records in prop::collection::vec((record(), 0..2_usize), 0..6)) {
+        fn records_are_written_as_the_sdk_writes_them(emitted in prop::collection::vec(emitted(), 0..6)) {
             let resource = Resource::builder_empty().with_attribute(KeyValue::new("service.name", "callboard")).build();
-            let scopes = [
-                InstrumentationScope::builder("").build(),
-                InstrumentationScope::builder("front").with_version("1").with_schema_url("https://x").build(),
-            ];
-            let items: Vec<_> = records.iter().map(|(record, scope)| (record, &scopes[*scope])).collect();
-            let batch = LogBatch::new(&items);
-            let written = super::records(Vec::new(), &resource, &batch);
+            let scope = InstrumentationScope::builder("").build();
+            let ours: Vec<_> = emitted.iter().map(|one| carrying(one.target, one.written(whole()))).collect();
+            let ours: Vec<_> = ours.iter().map(|record| (record, &scope)).collect();
+            let theirs: Vec<_> = emitted.iter().map(Emitted::as_the_sdk_has_it).collect();
+            let theirs: Vec<_> = theirs.iter().map(|record| (record, &scope)).collect();
+            let written = super::records(Vec::new(), &resource, &LogBatch::new(&ours));
             let read = ExportLogsServiceRequest::decode(written.as_slice()).unwrap();
-            let theirs = ResourceAttributesWithSchema::from(&resource);
-            let resource_logs = group_logs_by_resource_and_scope(&batch, &theirs);
+            let of_resource = ResourceAttributesWithSchema::from(&resource);
+            let resource_logs = group_logs_by_resource_and_scope(&LogBatch::new(&theirs), &of_resource);
             let expected = ExportLogsServiceRequest { resource_logs };
             // No byte more than it takes.
             prop_assert_eq!(written.len(), expected.encoded_len());
             prop_assert_eq!(in_order(read), in_order(expected));
         }
+    }
+
+    #[test]
+    fn a_text_is_masked_before_it_is_cut_and_attributes_are_counted() {
+        let mut record = Record::begin(Vec::new(), Some(9), 2).masking();
+        record.text("who", "al and somebody@example.com");
+        record.text("mail", "somebody@example.com");
+        record.integer("too many", 7);
+        let text = String::from_utf8_lossy(&record.end()).into_owned();
+        assert!(text.contains("al and so") && text.contains("so***@exa"), "{text}");
+        assert!(!text.contains("mebody") && !text.contains("too many"), "{text}");
     }
 }
