@@ -11,6 +11,7 @@
 #   SECONDS_EACH seconds of each measurement                 5
 #   ARTICLES     that there are, of about 1 KB               1000
 #   STREAMS      open at once in the scenario of that name   1000
+#   PROFILE      with which the service is built             dist, which is what ships
 #   BINARY       the service                                 built here
 #
 # oha is installed when it is missing.
@@ -33,9 +34,10 @@ fi
 
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 if [ -z "${BINARY:-}" ]; then
-    echo "building the service …"
-    cargo build --release --locked --quiet
-    BINARY=$target/release/callboard
+    PROFILE=${PROFILE:-dist}
+    echo "building the service (ten minutes the first time) …"
+    cargo build --profile "$PROFILE" --locked --quiet
+    BINARY=$target/$PROFILE/callboard
 fi
 echo "building the floor and the crowd …"
 CARGO_TARGET_DIR=$target/loadtest cargo build --release --locked --quiet --manifest-path loadtest/Cargo.toml

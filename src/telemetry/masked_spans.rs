@@ -1,41 +1,15 @@
-//! Spans on their way out, without the e-mail addresses that slipped into them: where they are exported, so that no
-//! request waits for it.
+//! The e-mail addresses that slipped into a span: masked where it is exported, so that no request waits for it.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::Status;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use opentelemetry_sdk::trace::SpanData;
 
 use super::mask::{mask_value, masked};
 
-/// An exporter that is given only what is masked.
-#[derive(Debug)]
-pub(super) struct MaskedSpans<E>(pub(super) E);
-
-impl<E: SpanExporter> SpanExporter for MaskedSpans<E> {
-    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
-        batch.iter_mut().for_each(mask);
-        self.0.export(batch).await
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.0.set_resource(resource);
-    }
-}
-
-fn mask(span: &mut SpanData) {
+/// Masks all that a span says.
+pub(super) fn mask(span: &mut SpanData) {
     mask_text(&mut span.name);
     mask_all(&mut span.attributes);
     for event in &mut span.events.events {
@@ -61,29 +35,30 @@ fn mask_text(text: &mut Cow<'static, str>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Arc, Mutex};
 
     use opentelemetry::Value;
     use opentelemetry::trace::{Span, Tracer, TracerProvider};
-    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
 
     use super::*;
 
     #[derive(Debug, Clone, Default)]
-    struct Kept(Arc<Mutex<String>>);
+    struct Kept(Arc<Mutex<Vec<SpanData>>>);
 
     impl SpanExporter for Kept {
         async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-            self.0.lock().unwrap_or_else(|_| unreachable!()).push_str(&format!("{batch:?}"));
+            self.0.lock().unwrap_or_else(|_| unreachable!()).extend(batch);
             Ok(())
         }
     }
 
-    #[test]
-    fn no_address_leaves_with_a_span_wherever_it_is_in_it() {
+    /// A span with an address wherever there may be one.
+    pub(in crate::telemetry) fn full_of_addresses() -> SpanData {
         let kept = Kept::default();
-        let provider = SdkTracerProvider::builder().with_simple_exporter(MaskedSpans(kept.clone())).build();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).build();
         let mut span = provider.tracer("test").start("mail to one@example.com");
         span.set_attribute(KeyValue::new("text", "two@example.com"));
         span.set_attribute(KeyValue::new(
@@ -94,10 +69,21 @@ mod tests {
         span.add_link(span.span_context().clone(), vec![KeyValue::new("text", "six@example.com")]);
         span.set_status(Status::error("seven@example.com"));
         drop(span);
-        let exported = kept.0.lock().unwrap_or_else(|_| unreachable!()).clone();
+        kept.0.lock().unwrap_or_else(|_| unreachable!()).remove(0)
+    }
+
+    /// Panics when an address is in it that was not masked, or when one of those above is missing.
+    pub(in crate::telemetry) fn assert_masked(exported: &str) {
         for name in ["one", "two", "three", "four", "five", "six", "seven"] {
             assert!(!exported.contains(&format!("{name}@")), "{exported}");
         }
         assert_eq!(exported.matches("***@example.com").count(), 7, "{exported}");
+    }
+
+    #[test]
+    fn no_address_stays_in_a_span_wherever_it_is_in_it() {
+        let mut span = full_of_addresses();
+        mask(&mut span);
+        assert_masked(&format!("{span:?}"));
     }
 }

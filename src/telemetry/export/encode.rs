@@ -71,11 +71,19 @@ impl Message {
     /// A pair whose value takes so many bytes: most are so, and none of what was written has to be moved.
     fn pair_of_size(&mut self, field: u32, name: &str, size: usize, value: impl FnOnce(&mut Self)) {
         let of_name = if name.is_empty() { 0 } else { bytes_size(name.len()) };
-        self.key(field, 2);
-        self.varint((of_name + bytes_size(size)) as u64);
-        self.text(1, name);
-        self.key(2, 2);
-        self.varint(size as u64);
+        let whole = of_name + bytes_size(size);
+        if let (Some(key), Some(whole), 1..) = (one_byte(key(field, 2)), one_byte(whole as u64), of_name) {
+            // Nearly always; the lengths within are smaller still.
+            self.0.extend_from_slice(&[key, whole, NAME, name.len() as u8]);
+            self.0.extend_from_slice(name.as_bytes());
+            self.0.extend_from_slice(&[VALUE, size as u8]);
+        } else {
+            self.key(field, 2);
+            self.varint(whole as u64);
+            self.text(1, name);
+            self.key(2, 2);
+            self.varint(size as u64);
+        }
         value(self);
     }
 
@@ -148,8 +156,12 @@ impl Message {
     }
 
     fn bytes(&mut self, field: u32, bytes: &[u8]) {
-        self.key(field, 2);
-        self.varint(bytes.len() as u64);
+        if let (Some(key), Some(length)) = (one_byte(key(field, 2)), one_byte(bytes.len() as u64)) {
+            self.0.extend_from_slice(&[key, length]);
+        } else {
+            self.key(field, 2);
+            self.varint(bytes.len() as u64);
+        }
         self.0.extend_from_slice(bytes);
     }
 
@@ -177,7 +189,7 @@ impl Message {
     }
 
     fn key(&mut self, field: u32, kind: u32) {
-        self.varint(u64::from(field << 3 | kind));
+        self.varint(key(field, kind));
     }
 
     fn varint(&mut self, mut value: u64) {
@@ -187,6 +199,20 @@ impl Message {
         }
         self.0.push(value as u8);
     }
+}
+
+/// What a pair's name and value begin with.
+const NAME: u8 = 1 << 3 | 2;
+const VALUE: u8 = 2 << 3 | 2;
+
+/// What comes before a field: its number, and what kind of thing it is.
+fn key(field: u32, kind: u32) -> u64 {
+    u64::from(field << 3 | kind)
+}
+
+/// A number that takes a byte, as that byte.
+fn one_byte(number: u64) -> Option<u8> {
+    u8::try_from(number).ok().filter(u8::is_ascii)
 }
 
 /// What values take, with their keys.

@@ -31,7 +31,6 @@ use self::losses::Losses;
 use self::prepared::{Lean, Prepared};
 use self::watched::Watched;
 use super::logs::Form;
-use super::masked_spans::MaskedSpans;
 use super::settings::{AttributeLimits, Destination, Protocol};
 use super::{Settings, SetupError};
 
@@ -79,7 +78,7 @@ impl Exports {
             },
         };
         let exporter = Lean::new(exporter.map_err(failed)?, (to.protocol == Protocol::Http).then_some(prepared));
-        let watched = Watched::new(MaskedSpans(exporter), to, runtime, losses, &settings.limits);
+        let watched = Watched::new(exporter, to, runtime, losses, &settings.limits);
         let mut config = SpanBatches::default();
         if is_unset("OTEL_BSP_MAX_QUEUE_SIZE") {
             config = config.with_max_queue_size(SPAN_QUEUE);

@@ -1,5 +1,6 @@
 //! Spans and log records that are encoded here, and sent by the SDK's exporter all the same: it is handed an empty batch,
-//! for its headers, its retries and its reading of answers, and its client sends what was prepared.
+//! for its headers, its retries and its reading of answers, and its client sends what was prepared. By either way no
+//! address leaves with a span.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use opentelemetry_sdk::logs::{LogBatch, LogExporter};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::encode;
+use crate::telemetry::masked_spans::mask;
 
 /// A body that waits to be sent, as often as it takes. There is one batch at a time.
 #[derive(Debug, Clone, Default)]
@@ -90,8 +92,11 @@ impl<E> Lean<E> {
 }
 
 impl SpanExporter for Lean<OtlpSpans> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let Some(prepared) = &self.prepared else { return self.exporter.export(batch).await };
+    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        let Some(prepared) = &self.prepared else {
+            batch.iter_mut().for_each(mask);
+            return self.exporter.export(batch).await;
+        };
         let encoded = encode::spans(self.blank(), &self.resource, &batch);
         drop(batch);
         self.in_place(prepared, encoded, self.exporter.export(Vec::new())).await

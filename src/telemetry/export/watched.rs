@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use super::limited;
 use super::losses::{Books, Losses};
 use super::{AttributeLimits, Destination};
+use crate::telemetry::masked_spans::mask;
 
 /// An exporter, and whoever watches it.
 pub(in super::super) struct Watched<E> {
@@ -62,7 +63,11 @@ impl<E> Watched<E> {
 impl<E: SpanExporter> SpanExporter for Watched<E> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         if let Some(longest) = self.limits.span_value {
-            batch.iter_mut().for_each(|span| limited::span(span, longest));
+            for span in &mut batch {
+                // Half an address would not be known for one.
+                mask(span);
+                limited::span(span, longest);
+            }
         }
         self.bounded(batch.len() as u64, self.exporter.export(batch)).await
     }

@@ -40,10 +40,11 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    /// Names of fields are words of the code's own, with nothing to escape.
     fn name(&mut self, name: &str) {
-        self.out.push(b',');
-        string(self.out, name);
-        self.out.push(b':');
+        self.out.extend_from_slice(b",\"");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 
     fn text(&mut self, name: &str, text: &str) {
@@ -94,6 +95,13 @@ impl Visit for Fields<'_> {
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {
+    // All bytes are looked at, without a way out, so that many are at once.
+    if !text.bytes().fold(false, |special, byte| special | (byte < b' ') | matches!(byte, b'"' | b'\\')) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     // As above; a text that could not be written would leave a line that is no JSON.
     if serde_json::to_writer(&mut *out, text).is_err() {
         out.extend_from_slice(b"null");

@@ -17,7 +17,7 @@ use tracing::{Event, Level, Metadata};
 
 use super::about::{self, About, Value};
 use crate::telemetry::export::Record as Written;
-use crate::telemetry::mask::{is_suspicious, masked};
+use crate::telemetry::mask::masked;
 use crate::telemetry::settings::AttributeLimits;
 
 /// Libraries that take part in exporting: their own events would be exported in turn, without end.
@@ -101,30 +101,34 @@ impl Said<'_> {
         // Taken and put back: a value that writes a line while it is shown finds another one.
         let mut memory = MEMORY.take();
         memory.clear();
-        let begin = |memory| Written::begin(memory, limits.record_value, limits.record_attributes);
-        // Few records hold anything to mask, and one look at all of it shows which; what is cut may not show any more.
-        let mut written = match limits.record_value {
-            None => self.write(begin(memory)),
-            Some(_) => self.write(begin(memory).masking()),
-        };
-        if limits.record_value.is_none() && is_suspicious(&written) {
-            written.clear();
-            written = self.write(begin(written).masking());
-        }
-        let record = written.as_slice().to_vec();
-        written.shrink_to(super::KEEP);
-        MEMORY.set(written);
-        record
-    }
-
-    fn write(&self, mut record: Written) -> Vec<u8> {
+        let mut record = self.without_addresses(memory, limits);
         let level = self.metadata.level();
         record.head(self.now, severity(level), level.as_str(), self.event_name().unwrap_or_default());
-        self.fields(&mut record);
         if let Some(span) = self.about.span {
             record.span(span);
         }
-        record.end()
+        let mut memory = record.end();
+        let written = memory.as_slice().to_vec();
+        memory.shrink_to(super::KEEP);
+        MEMORY.set(memory);
+        written
+    }
+
+    /// Few records hold anything to mask, and one look at all of it shows which; but half an address that was cut would
+    /// not be known for one.
+    fn without_addresses(&self, memory: Vec<u8>, limits: &AttributeLimits) -> Written {
+        let begin = |memory| Written::begin(memory, limits.record_value, limits.record_attributes);
+        let is_cut = limits.record_value.is_some();
+        let mut record = if is_cut { begin(memory).masking() } else { begin(memory) };
+        self.fields(&mut record);
+        if is_cut || !record.is_suspicious() {
+            return record;
+        }
+        let mut memory = record.end();
+        memory.clear();
+        record = begin(memory).masking();
+        self.fields(&mut record);
+        record
     }
 
     fn event_name(&self) -> Option<&'static str> {

@@ -11,7 +11,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
 
 use super::{DOUBLE, Message, OF_A_BATCH, SHORT, SWITCH, bytes_size, integer_size};
-use crate::telemetry::mask::masked;
+use crate::telemetry::mask::{is_suspicious, masked};
 
 /// The request that exports these records, appended to the buffer.
 pub(in super::super) fn records(buffer: Vec<u8>, resource: &Resource, records: &LogBatch<'_>) -> Vec<u8> {
@@ -58,6 +58,11 @@ impl Record {
     /// Has addresses masked in whatever is written from now on, which takes a look at each text.
     pub(in crate::telemetry) fn masking(self) -> Self {
         Self { masks: true, ..self }
+    }
+
+    /// Whether there may be an address in what was written so far.
+    pub(in crate::telemetry) fn is_suspicious(&self) -> bool {
+        is_suspicious(&self.message.0)
     }
 
     /// When it was written, how bad it is, and what the event is called, where it has a name.
