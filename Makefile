@@ -46,6 +46,7 @@ lint: ## format check, clippy, container files, shell scripts, Python
 
 fmt: ## format the code
 	@cargo fmt --all
+	@cargo fmt --manifest-path loadtest/Cargo.toml
 
 bench: packages ## measure spans, log lines, asks, encoding and what requests allocate (see benches/README.md)
 	@cargo build --release --locked

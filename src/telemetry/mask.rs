@@ -15,13 +15,21 @@ const ENCODED: &str = "%40";
 /// What stands for the rest of a name.
 const REST: &str = "***";
 
-/// Whether there may be an address in it.
+/// Whether there may be an address in it, which may be text or OTLP's bytes: a number in them looks like an at sign now and
+/// then, but not like one before a domain.
 pub(super) fn is_suspicious(text: &[u8]) -> bool {
     // One pass over what is nearly always neither.
     memchr2_iter(b'@', b'%', text).any(|at| {
         let rest = text.get(at..).unwrap_or_default();
-        rest.starts_with(b"@") || rest.starts_with(ENCODED.as_bytes())
+        let after = rest.strip_prefix(b"@").or_else(|| rest.strip_prefix(ENCODED.as_bytes()));
+        after.is_some_and(may_be_domain)
     })
+}
+
+/// Whether it begins like two labels; anything but ASCII may be part of one.
+fn may_be_domain(text: &[u8]) -> bool {
+    let part_of_it = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') || !byte.is_ascii();
+    text.iter().take_while(part_of_it).skip(1).any(|byte| *byte == b'.')
 }
 
 /// The text, its addresses masked.
