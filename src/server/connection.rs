@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::activity::{Activity, Cut};
 use super::answer::{Answer, UnderWay};
 use super::head::TwoLengths;
+use super::own_head;
 use super::progress::Progress;
 use super::seats::Seat;
 use crate::app::App;
@@ -157,6 +158,10 @@ fn answer(
         request.extensions_mut().insert(TwoLengths);
     }
     let has_body = !request.body().is_end_stream();
+    // Now, for hyper reads on as soon as this returns; over HTTP/2 heads have memory of their own.
+    if request.version() < Version::HTTP_2 {
+        own_head::own(&mut request);
+    }
     async move {
         let app = Arc::clone(&room.app);
         let response = observe::answer(app, &room.router, request, peer).await;

@@ -16,6 +16,7 @@ mod connection;
 mod farewell;
 mod framing;
 pub(crate) mod head;
+mod own_head;
 mod progress;
 mod seats;
 
