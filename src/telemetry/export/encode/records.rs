@@ -11,6 +11,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
 
 use super::{DOUBLE, Message, OF_A_BATCH, SHORT, SWITCH, bytes_size, integer_size};
+use crate::telemetry::export::limited;
 use crate::telemetry::mask::{is_suspicious, masked};
 
 /// The request that exports these records, appended to the buffer.
@@ -128,7 +129,7 @@ impl Record {
     }
 
     fn cut<'a>(&self, text: &'a str) -> &'a str {
-        let end = self.longest.and_then(|longest| crate::telemetry::export::limited::end(text, longest));
+        let end = self.longest.and_then(|longest| limited::end(text, longest));
         end.and_then(|end| text.get(..end)).unwrap_or(text)
     }
 }
