@@ -37,6 +37,8 @@ async fn much(stage: &Stage, reader: &User) {
 /// How PostgreSQL counts rows that were read one after the other, and those that an index led to.
 const ONE_AFTER_THE_OTHER: &str = "seq_tup_read";
 const BY_INDEX: &str = "idx_tup_fetch";
+/// How often something was looked up in an index.
+const LOOKUPS: &str = "idx_scan";
 
 async fn rows(stage: &Stage, how: &str) -> i64 {
     // What connections did is told when they have been idle for a while, or at their next statement.
@@ -82,6 +84,23 @@ async fn hot_requests_scan_no_table_that_grows() {
     }
     let read = rows_told(&stage, service, BY_INDEX).await - before;
     assert!(read < 20_000, "{read} rows were read to find twelve");
+}
+
+#[tokio::test]
+async fn a_feed_of_a_thousand_authors_looks_up_what_is_on_the_page_and_not_each_author() {
+    let stage = Stage::new().await;
+    let service = Service::run(&stage, &["serve", "--no-workers"], &[]).await;
+    let ann = service.client().register("ann").await;
+    much(&stage, &ann).await;
+    let follow = "insert into follows (follower_id, followed_id) select $1, id from users where id <> $1 and id % 20 = 5";
+    stage.execute(follow, &[&ann.id]).await;
+    let before = rows(&stage, LOOKUPS).await;
+    for _ in 0..8 {
+        let page = ann.client.get("/api/articles/feed?limit=20").await.expect(200);
+        assert_eq!((page["articles"].as_array().unwrap().len(), &page["total"]), (20, &json!(1100)));
+    }
+    let lookups = rows_told(&stage, service, LOOKUPS).await - before;
+    assert!(lookups < 8 * 200, "{lookups} lookups for eight pages");
 }
 
 async fn read_everything(ann: &User, slug: &str) {

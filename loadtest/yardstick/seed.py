@@ -12,6 +12,8 @@ from . import servers
 AUTHORS = 50
 PEOPLE = 512
 FOLLOWED = 1000
+# How many articles have the same last word: a search finds as many however many there are.
+ALIKE = 25
 # Different texts, but for their last word.
 BODIES = 100
 WORDS = "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore et dolore".split()
@@ -26,13 +28,18 @@ def sql(text):
     return [line.split("|") for line in done.stdout.splitlines()]
 
 
+def last_words_of(count):
+    """How many last words there are among so many articles."""
+    return max(1, count // ALIKE)
+
+
 def articles(count):
     """Writes authors and their articles, straight into the database: over HTTP a million would take an hour.
 
     Each brings what it is found by, as the service does: PostgreSQL would take longer for that than for all else.
     """
     words = "array[" + ", ".join(f"'{word}'" for word in WORDS) + "]"
-    text = " ".join(WORDS)
+    text, last_words = " ".join(WORDS), last_words_of(count)
     sql(f"""
         insert into users (email, name, password_hash)
         select 'author-' || n || '@example.com', 'Author ' || n, 'none' from generate_series(1, {max(AUTHORS, FOLLOWED)}) n;
@@ -43,8 +50,8 @@ def articles(count):
         )
         insert into articles (author_id, slug, title, description, body, search, created_at)
         select (select min(id) from users where email like 'author-%@example.com') + n % {AUTHORS},
-               'seeded-' || n, 'Seeded ' || n, 'An article of about a kilobyte', body || ' word' || n % 5000,
-               array_to_tsvector((select tsvector_to_array(to_tsvector('english', '{text}'))) || ('word' || n % 5000)),
+               'seeded-' || n, 'Seeded ' || n, 'An article of about a kilobyte', body || ' word' || n % {last_words},
+               array_to_tsvector((select tsvector_to_array(to_tsvector('english', '{text}'))) || ('word' || n % {last_words})),
                now() - make_interval(secs => {count} - n)
         from generate_series(1, {count}) n
         join bodies on v = n % {BODIES}

@@ -1,6 +1,8 @@
 -- One page of what the authors wrote whom somebody follows, newest first, with the number of all of it. Always at least
 -- one row, so that the number is there even when the page is empty. What it costs goes by how many they follow, and not
--- by how many articles there are: each author's newest are looked up by the index, and their totals are kept.
+-- by how many articles there are: totals are kept, and the page is met among as many of the newest articles as they
+-- follow authors, or else each author's newest are looked up by the index, which for a thousand authors takes 13 ms
+-- where the former takes one.
 -- $1 who follows, $2 before this id, $3 after this id: the nearest to it, and then $2 and $5 do not count, $4 limit,
 -- $5 offset, $6 viewer
 with followed as materialized (
@@ -12,20 +14,38 @@ with followed as materialized (
         union all
         select c.change from article_changes c where c.author_id in (select author_id from followed)
     ) counted_up
-), older as (
+), met as materialized (
+    -- Asked article by article, with the followed hashed once, so that it ends with the last that is wanted.
     select a.id
-    from followed w
-    cross join lateral (
-        select a.id from articles a
-        where $3::bigint is null and a.author_id = w.author_id and a.id < $2
-        order by a.id desc
-        limit $4::bigint + $5::bigint
+    from (
+        select id, author_id from articles
+        where $3::bigint is null and id < $2
+        order by id desc
+        limit (select count(*) from followed)
     ) a
+    where (a.author_id in (select author_id from followed)) is true
     order by a.id desc
-    limit $4 offset $5
+    limit $4::bigint + $5::bigint
+), enough as materialized (
+    select count(*) >= $4::bigint + $5::bigint as are from met
+), older as (
+    (select id from met where (select are from enough) order by id desc limit $4 offset $5)
+    union all
+    (
+        select a.id
+        from (select author_id from followed where $3::bigint is null and not (select are from enough)) w
+        cross join lateral (
+            select a.id from articles a
+            where a.author_id = w.author_id and a.id < $2
+            order by a.id desc
+            limit $4::bigint + $5::bigint
+        ) a
+        order by a.id desc
+        limit $4 offset $5
+    )
 ), newer as (
     select a.id
-    from followed w
+    from (select author_id from followed where $3::bigint is not null) w
     cross join lateral (
         select a.id from articles a
         where a.author_id = w.author_id and a.id > $3
