@@ -92,7 +92,8 @@ async fn a_feed_of_a_thousand_authors_looks_up_what_is_on_the_page_and_not_each_
     let service = Service::run(&stage, &["serve", "--no-workers"], &[]).await;
     let ann = service.client().register("ann").await;
     much(&stage, &ann).await;
-    let follow = "insert into follows (follower_id, followed_id) select $1, id from users where id <> $1 and id % 20 = 5";
+    let follow =
+        "insert into follows (follower_id, followed_id) select $1, id from users where id <> $1 and id % 20 = 5";
     stage.execute(follow, &[&ann.id]).await;
     let before = rows(&stage, LOOKUPS).await;
     for _ in 0..8 {
