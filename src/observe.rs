@@ -2,6 +2,7 @@
 //! in the log, and an answer even when the handler panics.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -64,10 +65,12 @@ pub async fn answer(
     let active = instruments::active(method_name);
     let noted = Noted::default();
     let from = (caller, client, router.audience);
-    let handled = dispatch(Arc::clone(&app), head, body, found, from, Arc::clone(&noted));
-    let handled = AssertUnwindSafe(handled).catch_unwind();
-    let answered = handled.with_context(trace.context().clone()).await;
-    let answered = answered.unwrap_or_else(|_| Err(ApiError::internal()));
+    let answered = {
+        // Here, and not within what is around it: each of these would have to move kilobytes.
+        let handled = pin!(dispatch(Arc::clone(&app), head, body, found, from, Arc::clone(&noted)));
+        let handled = AssertUnwindSafe(handled).catch_unwind();
+        handled.with_context(trace.context().clone()).await.unwrap_or_else(|_| Err(ApiError::internal()))
+    };
     let code = answered.as_ref().err().map(|error| error.code);
     let mut response = answered.unwrap_or_else(|error| response::error(error, &trace_id(&trace)));
     drop(active);
@@ -121,10 +124,10 @@ async fn dispatch(
     }
     let deadline = caller.deadline;
     let request = Request::new(app, head, body, segments, caller, client, noted);
-    let handled = async {
+    let handled = pin!(async {
         throttling::admit(limited, &request).await?;
         handler(request).await
-    };
+    });
     // The actors keep to the deadline themselves; this is for everything between them.
     match tokio::time::timeout_at((deadline + Duration::from_millis(100)).into(), handled).await {
         Ok(result) => result,

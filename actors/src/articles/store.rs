@@ -14,40 +14,39 @@ use super::once::Key;
 use super::slug::Slug;
 use super::words::{self, Part};
 use crate::auth::{Email, UserId};
+use crate::kit::columns::Columns;
 use crate::kit::postgres::Postgres;
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope};
 use crate::sql;
 use crate::text::Text;
 
-/// An article from a row that has its author's columns too. The body is read where the statement has it.
-pub(crate) fn article(row: &Row, slug: Slug, body: Option<String>) -> Article {
+/// An article from a row that has its columns, which begin with `id`, and its author's after them. The body is read where
+/// the statement has it.
+pub(crate) fn article(row: &Row, body: Option<String>) -> Article {
+    let mut columns = Columns::from(row, "id");
     Article {
-        id: row.get("id"),
-        slug,
-        title: row.get("title"),
-        description: row.get("description"),
+        id: columns.read(),
+        slug: Slug::stored(columns.read()),
+        title: columns.read(),
+        description: columns.read(),
         body,
-        author: author(row),
-        favorites_count: row.get("favorites_count"),
-        version: row.get("version"),
-        created_at: row.get("created_at"),
-        updated_at: row.get("updated_at"),
+        favorites_count: columns.read(),
+        version: columns.read(),
+        created_at: columns.read(),
+        updated_at: columns.read(),
+        author: author(columns),
     }
 }
 
-fn author(row: &Row) -> Author {
+fn author(mut columns: Columns<'_>) -> Author {
     Author {
-        id: UserId(row.get("author_id")),
-        email: Email::stored(row.get("author_email")),
-        name: row.get("author_name"),
-        bio: row.get("author_bio"),
-        image: row.get("author_image"),
+        id: UserId(columns.read()),
+        email: Email::stored(columns.read()),
+        name: columns.read(),
+        bio: columns.read(),
+        image: columns.read(),
     }
-}
-
-fn slug(row: &Row) -> Slug {
-    Slug::stored(row.get("slug"))
 }
 
 /// An article with those of the viewers who favorited it.
@@ -61,7 +60,7 @@ pub(super) async fn find_by_slugs(
 ) -> Result<HashMap<Slug, Found>, Fault> {
     let rows = db.read(scope, sql!("articles/find_by_slugs"), &[&slugs, &viewers]).await?;
     let found = |row: &Row| {
-        let article = Arc::new(article(row, slug(row), row.get("body")));
+        let article = Arc::new(article(row, row.get("body")));
         (article.slug.clone(), (article, row.get("favorited_by")))
     };
     Ok(rows.iter().map(found).collect())
@@ -124,7 +123,7 @@ pub(super) async fn add_up(db: &Postgres, scope: &Scope) -> Result<(), Fault> {
 fn page(rows: &[Row]) -> Page {
     let total = rows.first().map_or(0, |row| row.get("total"));
     let on_page = rows.iter().filter(|row| row.get::<_, Option<i64>>("id").is_some());
-    let view = |row: &Row| View { article: Arc::new(article(row, slug(row), None)), favorited: row.get("favorited") };
+    let view = |row: &Row| View { article: Arc::new(article(row, None)), favorited: row.get("favorited") };
     Page { articles: on_page.map(view).collect(), total }
 }
 
@@ -211,11 +210,11 @@ fn made(row: &Row, wanted: &CreateArticle) -> Made {
 fn published(row: &Row, wanted: &CreateArticle) -> Article {
     Article {
         id: row.get("id"),
-        slug: slug(row),
+        slug: Slug::stored(row.get("slug")),
         title: wanted.title.as_str().to_owned(),
         description: wanted.description.as_str().to_owned(),
         body: Some(wanted.body.as_str().to_owned()),
-        author: author(row),
+        author: author(Columns::from(row, "author_id")),
         favorites_count: 0,
         version: 1,
         created_at: row.get("created_at"),
@@ -270,10 +269,9 @@ pub(super) async fn update(db: &Postgres, scope: &Scope, change: &UpdateArticle)
         // Deleted by another statement while this one waited for its row.
         Some(row) if !row.get::<_, bool>("there") => Changed::Missing,
         Some(row) if row.get::<_, Option<i64>>("id").is_none() => Changed::NotExpected,
-        Some(row) => Changed::Done(View {
-            article: Arc::new(article(row, slug(row), row.get("body"))),
-            favorited: row.get("favorited"),
-        }),
+        Some(row) => {
+            Changed::Done(View { article: Arc::new(article(row, row.get("body"))), favorited: row.get("favorited") })
+        }
     })
 }
 

@@ -31,9 +31,9 @@ pub(super) async fn set(db: &Postgres, scope: &Scope, wishes: &[Wish]) -> Result
     let traces: Vec<Option<&str>> = wishes.iter().map(|(.., trace)| trace.as_deref()).collect();
     let rows = db.write(scope, sql!("favorites/set"), &[&slugs, &users, &wanted, &traces]).await?;
     let set = |row: &Row| {
-        let slug = Slug::stored(row.get("slug"));
-        let article = Arc::new(article(row, slug.clone(), row.get("body")));
-        ((slug, UserId(row.get("user_id"))), Set { was_favorited: row.get("was_favorited"), article })
+        let article = Arc::new(article(row, row.get("body")));
+        let pair = (article.slug.clone(), UserId(row.get("user_id")));
+        (pair, Set { was_favorited: row.get("was_favorited"), article })
     };
     Ok(rows.iter().map(set).collect())
 }

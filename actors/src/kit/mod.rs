@@ -8,6 +8,7 @@
 
 pub mod batcher;
 pub mod cause;
+pub(crate) mod columns;
 pub mod command;
 pub mod counters;
 pub mod endpoint;

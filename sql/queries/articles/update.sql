@@ -39,7 +39,8 @@ with target as (
     where repeated
 )
 select t.allowed, l.id is not null as there,
-       c.id, c.slug, c.title, c.description, c.body, c.favorites_count, c.version, c.created_at, c.updated_at,
+       c.body,
+       c.id, c.slug, c.title, c.description, c.favorites_count, c.version, c.created_at, c.updated_at,
        u.id as author_id, u.email as author_email, u.name as author_name, u.bio as author_bio, u.image as author_image,
        exists (select from favorites f where f.article_id = c.id and f.user_id = $2) as favorited
 from target t

@@ -105,9 +105,10 @@ with wanted as (
       and t.author_id = any (array(select user_id from clocks))
     on conflict (kind, unique_key) where unique_key is not null and state in ('scheduled', 'available') do nothing
 )
-select w.slug, w.user_id,
+select w.user_id,
        r.user_id is not null or (w.favorited and n.user_id is null) as was_favorited,
-       a.id, a.title, a.description, a.body, coalesce(c.favorites_count, a.favorites_count) as favorites_count,
+       a.body,
+       a.id, a.slug, a.title, a.description, coalesce(c.favorites_count, a.favorites_count) as favorites_count,
        a.version, a.created_at, a.updated_at,
        u.id as author_id, u.email as author_email, u.name as author_name, u.bio as author_bio, u.image as author_image
 from wanted w
