@@ -27,17 +27,17 @@ use ::prometheus::Registry;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 pub use self::completed::{Abandoned, CLIENT_GONE, abandoned, completed};
 use self::export::Exports;
+use self::logs::Carrier;
 pub use self::logs::{Limits, flush, lines_to};
 pub use self::prometheus::MEDIA as PROMETHEUS;
 use self::sampling::{Head, Ids};
-pub use self::settings::{AttributeLimits, Destination, LogFormat, Protocol, Settings, Signal};
+pub use self::settings::{AttributeLimits, Destination, LogFormat, Protocol, Queue, Settings, Signal};
 pub use shown::shown;
 
 /// How long the last flush of all signals together may take.
@@ -49,7 +49,7 @@ pub struct Telemetry {
     pub head: Head,
     traces: SdkTracerProvider,
     metrics: SdkMeterProvider,
-    logs: Option<SdkLoggerProvider>,
+    logs: Option<Carrier>,
     registry: Registry,
     /// The last to go: what is flushed goes through it.
     _exports: Exports,
@@ -79,11 +79,8 @@ impl Telemetry {
         };
         let traces = traces_provider(settings, &exports, resource.clone(), head.clone())?;
         global::set_tracer_provider(traces.clone());
-        let logs = exports.logs(settings)?.map(|(processor, form)| {
-            (SdkLoggerProvider::builder().with_resource(resource).with_log_processor(processor).build(), form)
-        });
+        let logs = exports.logs(settings, resource)?;
         logs::install(settings, traces.tracer("callboard"), logs.as_ref())?;
-        let logs = logs.map(|(provider, _)| provider);
         if !settings.unheeded.is_empty() {
             let variables = settings.unheeded.join(", ");
             tracing::warn!(variables, "settings of OpenTelemetry that nobody honours here");
@@ -121,7 +118,7 @@ impl Telemetry {
         flush(Box::new(move || drop(traces.shutdown_with_timeout(FLUSH_WITHIN))));
         flush(Box::new(move || drop(metrics.shutdown_with_timeout(FLUSH_WITHIN))));
         if let Some(logs) = logs {
-            flush(Box::new(move || drop(logs.shutdown_with_timeout(FLUSH_WITHIN))));
+            flush(Box::new(move || logs.shutdown(FLUSH_WITHIN)));
         }
         for _ in 0..flushing {
             if finished.recv_timeout(until.saturating_duration_since(Instant::now())).is_err() {
@@ -148,12 +145,9 @@ fn traces_provider(
     resource: Resource,
     head: Head,
 ) -> Result<SdkTracerProvider, SetupError> {
-    let builder = SdkTracerProvider::builder().with_resource(resource).with_span_limits(settings.limits.span);
+    let builder = SdkTracerProvider::builder().with_resource(resource.clone()).with_span_limits(settings.limits.span);
     let builder = builder.with_sampler(head).with_id_generator(Ids::default());
-    Ok(match exports.spans(settings)? {
-        Some(processor) => builder.with_span_processor(processor).build(),
-        None => builder.build(),
-    })
+    Ok(exports.spans(settings, resource, builder)?.build())
 }
 
 fn metrics_provider(

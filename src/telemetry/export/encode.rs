@@ -1,6 +1,5 @@
-//! Spans and log records as OTLP's protobuf, written straight from what is at hand: for spans when a batch is exported, for
-//! records where they are emitted. The SDK copies every text into messages of its own first, which is most of what an
-//! export costs.
+//! Spans and log records as OTLP's protobuf, written where they end and are emitted, straight from what is at hand. The SDK
+//! copies every text into messages of its own first, which is most of what an export costs.
 //!
 //! What must stay true: what is written reads exactly like what the SDK would have written, which tests compare.
 
@@ -9,50 +8,67 @@ mod spans;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
+use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 
 pub(in super::super) use self::records::Record;
-pub(super) use self::records::records;
-pub(super) use self::spans::spans;
+pub(super) use self::spans::span;
 
 /// How many bytes a length is likely to take; what was written moves when it takes others.
 const SHORT: usize = 1;
 const OF_AN_ITEM: usize = 2;
 const OF_A_BATCH: usize = 3;
 
-/// The request that exports a batch, appended to the buffer: what it is about, then what each scope has to say.
-fn request(buffer: Vec<u8>, resource: &Resource, scopes: impl FnOnce(&mut Message)) -> Vec<u8> {
+/// Who says what a batch holds.
+pub(super) trait Scope {
+    /// Writes what it is called, and what else is known of it.
+    fn write(&self, message: &mut Message);
+
+    /// The schema that its items keep to; empty for none.
+    fn schema_url(&self) -> &str {
+        ""
+    }
+}
+
+/// The spans, or log records, of a scope.
+#[derive(Default)]
+pub(super) struct Items(Message);
+
+impl Items {
+    pub(super) fn push(&mut self, item: &[u8]) {
+        self.0.bytes(2, item);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.0.clear();
+    }
+}
+
+/// The request that exports a batch, in the buffer's memory: what it is about, then what each scope has to say.
+pub(super) fn batch<S: Scope>(mut buffer: Vec<u8>, resource: &Resource, scopes: &[(S, Items)]) -> Vec<u8> {
+    buffer.clear();
     let mut message = Message(buffer);
     message.nested(1, OF_A_BATCH, |batch| {
         batch.nested(1, OF_AN_ITEM, |message| {
             resource.iter().for_each(|(name, value)| message.pair(1, name.as_str(), value));
         });
-        scopes(batch);
+        for (scope, items) in scopes.iter().filter(|(_, items)| !items.0.0.is_empty()) {
+            batch.nested(2, OF_A_BATCH, |of_scope| {
+                of_scope.nested(1, SHORT, |message| scope.write(message));
+                of_scope.0.extend_from_slice(&items.0.0);
+                of_scope.text(3, scope.schema_url());
+            });
+        }
         batch.text(3, resource.schema_url().unwrap_or_default());
     });
     message.0
 }
 
 /// A message that is being written. Fields that hold nothing are left out, as protobuf does.
-struct Message(Vec<u8>);
+#[derive(Default)]
+pub(super) struct Message(Vec<u8>);
 
 impl Message {
-    /// What one scope has to say, under this name.
-    fn of_scope(&mut self, name: &str, scope: &InstrumentationScope, items: impl FnOnce(&mut Self)) {
-        self.nested(2, OF_A_BATCH, |of_scope| {
-            of_scope.nested(1, SHORT, |message| message.scope(name, scope));
-            items(of_scope);
-            of_scope.text(3, scope.schema_url().unwrap_or_default());
-        });
-    }
-
-    fn scope(&mut self, name: &str, scope: &InstrumentationScope) {
-        self.text(1, name);
-        self.text(2, scope.version().unwrap_or_default());
-        scope.attributes().for_each(|pair| self.pair(3, pair.key.as_str(), &pair.value));
-    }
-
     fn attributes(&mut self, field: u32, pairs: &[KeyValue]) {
         pairs.iter().for_each(|pair| self.pair(field, pair.key.as_str(), &pair.value));
     }

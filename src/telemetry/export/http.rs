@@ -25,7 +25,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::super::SetupError;
 use super::super::settings::Destination;
 use super::losses::Losses;
-use super::prepared::Prepared;
+use super::sending::Prepared;
 use super::tls;
 
 /// The head of an answer, in bytes.

@@ -1,5 +1,5 @@
-//! Values cut to the length that the limits allow, on the thread that exports: no request waits for that. Records that are
-//! encoded where they are emitted (`encode/records.rs`) are cut there, by the same rule.
+//! Values cut to the length that the limits allow. Records that are encoded where they are emitted (`encode/records.rs`)
+//! are cut there, by the same rule.
 
 use std::sync::OnceLock;
 

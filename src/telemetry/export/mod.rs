@@ -1,8 +1,9 @@
 //! OTLP, over HTTP or gRPC: batches of spans, metrics and log records on their way to a collector.
 //!
 //! ```text
-//! a span ends ─ bounded queue ─ thread of the SDK's processor ─ `Watched`: cut, bounded, counted, told ─ the SDK's
-//! exporter: encodes, compresses, tries again ─ `Client`, or tonic, on the runtime of exports
+//! a span ends, a record is emitted ─ encoded ─ `Outbox` ─ thread that sends ─┐      ┌ bounded, counted, told
+//!                          for gRPC: queue and thread of the SDK's processor ─┴─ `Watched` ─ the SDK's exporter: headers,
+//! compression, tries again ─ `Client`, or tonic, on the runtime of exports
 //! ```
 //!
 //! What must stay true: no request waits for any of it, whatever the collector does. A queue that is full loses what is
@@ -12,40 +13,40 @@ mod encode;
 mod http;
 mod limited;
 mod losses;
-mod prepared;
+mod outbox;
+mod processed;
 mod refused;
+mod sending;
+mod spans;
 mod tls;
 mod watched;
+
+use std::sync::Arc;
 
 use opentelemetry_otlp::{
     ExporterBuildError, LogExporter, MetricExporter, Protocol as Otlp, SpanExporter, WithExportConfig, WithHttpConfig,
     WithTonicConfig,
 };
-use opentelemetry_sdk::logs::{BatchConfigBuilder as LogBatches, BatchLogProcessor};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::{BatchConfigBuilder as LogBatches, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::PeriodicReader;
-use opentelemetry_sdk::trace::{BatchConfigBuilder as SpanBatches, BatchSpanProcessor};
+use opentelemetry_sdk::trace::{BatchConfigBuilder as SpanBatches, BatchSpanProcessor, TracerProviderBuilder};
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use self::encode::Scope;
 use self::http::Client;
 use self::losses::Losses;
-use self::prepared::{Lean, Prepared};
+use self::processed::Processed;
+use self::sending::{Exporter, Prepared, Sending};
+use self::spans::Spans;
 use self::watched::Watched;
-use super::logs::Form;
-use super::settings::{AttributeLimits, Destination, Protocol};
+use super::logs::Carrier;
+use super::settings::{AttributeLimits, Destination, Protocol, Queue, Signal};
 use super::{Settings, SetupError};
 
 pub(super) use self::encode::Record;
+pub(super) use self::outbox::Outbox;
 pub(super) use self::refused::{Refused, is_told_by_us};
-
-/// Spans that may wait for export. The specification's 2,048 are full within milliseconds of a burst; the queue keeps
-/// 400 bytes for each place, taken or not, so that 32 thousand of them were a fifth of the process' memory.
-const SPAN_QUEUE: usize = 8 * 1024;
-/// Spans in a request: each costs a round trip, for which the thread that exports waits. Those of a batch are kept until
-/// its end, a kilobyte each.
-const SPAN_BATCH: usize = 512;
-/// Log records that may wait, and those in a request: a request has fewer of them than spans.
-const RECORD_QUEUE: usize = 8 * 1024;
-const RECORD_BATCH: usize = 512;
 
 /// What moves the bytes, apart from the runtime that serves requests. Dropping it ends every export.
 pub(super) struct Exports(Option<Runtime>);
@@ -60,33 +61,40 @@ impl Exports {
         Ok(Self(Some(runtime.map_err(|error| SetupError(error.to_string()))?)))
     }
 
-    /// Where spans go, if anywhere.
-    pub(super) fn spans(&self, settings: &Settings) -> Result<Option<BatchSpanProcessor>, SetupError> {
-        let Some((to, runtime)) = self.on_the_way(settings.traces.as_ref()) else { return Ok(None) };
+    /// Has spans go where the settings say, if anywhere.
+    pub(super) fn spans(
+        &self,
+        settings: &Settings,
+        resource: Resource,
+        provider: TracerProviderBuilder,
+    ) -> Result<TracerProviderBuilder, SetupError> {
+        let Some((to, runtime)) = self.on_the_way(settings.traces.as_ref()) else { return Ok(provider) };
         let _inside = runtime.enter();
-        let (losses, prepared) = (Losses::default(), Prepared::default());
-        let exporter = match to.protocol {
-            Protocol::Http => SpanExporter::builder()
-                .with_http()
-                .with_protocol(Otlp::HttpBinary)
-                .with_timeout(to.timeout)
-                .with_http_client(Client::new(to, losses.clone())?.sending(prepared.clone()))
-                .build(),
-            Protocol::Grpc => match tls::of_grpc(to)? {
-                Some(tls) => SpanExporter::builder().with_tonic().with_timeout(to.timeout).with_tls_config(tls).build(),
-                None => SpanExporter::builder().with_tonic().with_timeout(to.timeout).build(),
-            },
-        };
-        let exporter = Lean::new(exporter.map_err(failed)?, (to.protocol == Protocol::Http).then_some(prepared));
-        let watched = Watched::new(exporter, to, runtime, losses, &settings.limits);
-        let mut config = SpanBatches::default();
-        if is_unset("OTEL_BSP_MAX_QUEUE_SIZE") {
-            config = config.with_max_queue_size(SPAN_QUEUE);
+        let (losses, limits, queue) = (Losses::default(), &settings.limits, settings.span_queue);
+        if to.protocol == Protocol::Grpc {
+            let exporter = SpanExporter::builder().with_tonic().with_timeout(to.timeout);
+            let exporter = match tls::of_grpc(to)? {
+                Some(tls) => exporter.with_tls_config(tls).build(),
+                None => exporter.build(),
+            };
+            let watched = Watched::new(exporter.map_err(failed)?, to, runtime, losses, limits);
+            let config = SpanBatches::default()
+                .with_scheduled_delay(queue.delay)
+                .with_max_queue_size(queue.room)
+                .with_max_export_batch_size(queue.batch);
+            let processor = BatchSpanProcessor::builder(watched).with_batch_config(config.build()).build();
+            return Ok(provider.with_span_processor(processor));
         }
-        if is_unset("OTEL_BSP_MAX_EXPORT_BATCH_SIZE") {
-            config = config.with_max_export_batch_size(SPAN_BATCH);
-        }
-        Ok(Some(BatchSpanProcessor::builder(watched).with_batch_config(config.build()).build()))
+        let prepared = Prepared::default();
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_protocol(Otlp::HttpBinary)
+            .with_timeout(to.timeout)
+            .with_http_client(Client::new(to, losses.clone())?.sending(prepared.clone()))
+            .build();
+        let exporter = Watched::new(exporter.map_err(failed)?, to, runtime, losses, limits);
+        let outbox = started(Sending { exporter, prepared, resource }, Signal::Traces, queue)?;
+        Ok(provider.with_span_processor(Spans { outbox, longest: limits.span_value }))
     }
 
     /// Where metrics go besides `/metrics`, if anywhere.
@@ -115,37 +123,36 @@ impl Exports {
         Ok(Some(PeriodicReader::builder(watched).build()))
     }
 
-    /// Where log records go besides standard output, if anywhere, and what they have to be for that.
-    pub(super) fn logs(&self, settings: &Settings) -> Result<Option<(BatchLogProcessor, Form)>, SetupError> {
+    /// Who takes log records elsewhere than to standard output, if anybody.
+    pub(super) fn logs(&self, settings: &Settings, resource: Resource) -> Result<Option<Carrier>, SetupError> {
         let Some((to, runtime)) = self.on_the_way(settings.logs.as_ref()) else { return Ok(None) };
         let _inside = runtime.enter();
-        let (losses, prepared) = (Losses::default(), Prepared::default());
-        let exporter = match to.protocol {
-            Protocol::Http => LogExporter::builder()
-                .with_http()
-                .with_protocol(Otlp::HttpBinary)
-                .with_timeout(to.timeout)
-                .with_http_client(Client::new(to, losses.clone())?.sending(prepared.clone()))
-                .build(),
-            Protocol::Grpc => match tls::of_grpc(to)? {
-                Some(tls) => LogExporter::builder().with_tonic().with_timeout(to.timeout).with_tls_config(tls).build(),
-                None => LogExporter::builder().with_tonic().with_timeout(to.timeout).build(),
-            },
-        };
-        let (prepared, form) = match to.protocol {
-            Protocol::Http => (Some(prepared), Form::Written(settings.limits.clone())),
-            Protocol::Grpc => (None, Form::Values),
-        };
-        let exporter = Lean::new(exporter.map_err(failed)?, prepared);
-        let watched = Watched::new(exporter, to, runtime, losses, &settings.limits);
-        let mut config = LogBatches::default();
-        if is_unset("OTEL_BLRP_MAX_QUEUE_SIZE") {
-            config = config.with_max_queue_size(RECORD_QUEUE);
+        let (losses, limits, queue) = (Losses::default(), &settings.limits, settings.record_queue);
+        if to.protocol == Protocol::Grpc {
+            let exporter = LogExporter::builder().with_tonic().with_timeout(to.timeout);
+            let exporter = match tls::of_grpc(to)? {
+                Some(tls) => exporter.with_tls_config(tls).build(),
+                None => exporter.build(),
+            };
+            let watched = Watched::new(exporter.map_err(failed)?, to, runtime, losses, limits);
+            let config = LogBatches::default()
+                .with_scheduled_delay(queue.delay)
+                .with_max_queue_size(queue.room)
+                .with_max_export_batch_size(queue.batch);
+            let processor = BatchLogProcessor::builder(watched).with_batch_config(config.build()).build();
+            let provider = SdkLoggerProvider::builder().with_resource(resource).with_log_processor(processor).build();
+            return Ok(Some(Carrier::Sdk(provider)));
         }
-        if is_unset("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE") {
-            config = config.with_max_export_batch_size(RECORD_BATCH);
-        }
-        Ok(Some((BatchLogProcessor::builder(watched).with_batch_config(config.build()).build(), form)))
+        let prepared = Prepared::default();
+        let exporter = LogExporter::builder()
+            .with_http()
+            .with_protocol(Otlp::HttpBinary)
+            .with_timeout(to.timeout)
+            .with_http_client(Client::new(to, losses.clone())?.sending(prepared.clone()))
+            .build();
+        let exporter = Watched::new(exporter.map_err(failed)?, to, runtime, losses, limits);
+        let outbox = started(Sending { exporter, prepared, resource }, Signal::Logs, queue)?;
+        Ok(Some(Carrier::Outbox(outbox, limits.clone())))
     }
 
     fn on_the_way<'a>(&self, to: Option<&'a Destination>) -> Option<(&'a Destination, Handle)> {
@@ -166,6 +173,15 @@ fn failed(error: ExporterBuildError) -> SetupError {
     SetupError(error.to_string())
 }
 
-fn is_unset(variable: &str) -> bool {
-    std::env::var_os(variable).is_none_or(|value| value.is_empty())
+/// A queue of ours, and the thread that sends what waits there.
+fn started<S, E>(sending: Sending<E>, signal: Signal, queue: Queue) -> Result<Arc<Outbox<S>>, SetupError>
+where
+    S: Scope + Send + 'static,
+    E: Exporter,
+{
+    let outbox = Arc::new(Outbox::new(queue, Processed::of(signal)));
+    processed::observe(signal, &outbox);
+    let name = if signal == Signal::Traces { "export-spans" } else { "export-logs" };
+    sending.start(name, Arc::clone(&outbox)).map_err(|error| SetupError(error.to_string()))?;
+    Ok(outbox)
 }

@@ -46,7 +46,13 @@ impl<E> Watched<E> {
         Self { exporter, runtime, within: to.within, books: Books::new(to, losses), limits: limits.clone() }
     }
 
-    /// Waits for an export as long as it may take. The thread that waits is one of the SDK's; what it waits for needs a
+    /// Waits on this thread for an export, as long as it may take.
+    pub(super) fn wait(&self, count: u64, export: impl AsyncFnOnce(&E) -> OTelSdkResult) {
+        // What became of it is in the books.
+        let _ = self.runtime.block_on(self.bounded(count, export(&self.exporter)));
+    }
+
+    /// Waits for an export as long as it may take. The thread that waits may be one of the SDK's; what it waits for needs a
     /// runtime, for its sockets and clocks.
     async fn bounded(&self, count: u64, export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
         let mut export = pin!(async { tokio::time::timeout(self.within, export).await });
@@ -62,10 +68,10 @@ impl<E> Watched<E> {
 
 impl<E: SpanExporter> SpanExporter for Watched<E> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
-        if let Some(longest) = self.limits.span_value {
-            for span in &mut batch {
-                // Half an address would not be known for one.
-                mask(span);
+        for span in &mut batch {
+            // Half an address would not be known for one.
+            mask(span);
+            if let Some(longest) = self.limits.span_value {
                 limited::span(span, longest);
             }
         }

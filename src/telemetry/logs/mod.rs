@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! event ─▶ levels (LOG_LEVEL, RUST_LOG) ─▶ flood ─┬▶ line ─▶ masked ─▶ output: a buffer, a thread, standard output
-//!                                                 └▶ record, masked and encoded ─▶ the SDK's batches
+//!                                                 └▶ record, masked and encoded ─▶ what waits for export
 //! ```
 //!
 //! One layer writes both, so that what is left out of one is left out of the other. Each says in whose context it was
@@ -54,7 +54,7 @@ use super::export::{Refused, is_told_by_us};
 use super::{LogFormat, Settings, SetupError, mask};
 
 pub use limits::Limits;
-pub(super) use record::Form;
+pub(super) use record::Carrier;
 
 /// Of all that others wrote, nothing below this is told, whatever RUST_LOG says: what they tell at lower levels is what
 /// they are given, statements with their values and headers with their tokens.
@@ -72,11 +72,7 @@ thread_local! {
 }
 
 /// Makes the layers the process' own, and has panics logged like everything else.
-pub(super) fn install(
-    settings: &Settings,
-    tracer: SdkTracer,
-    logs: Option<&(SdkLoggerProvider, Form)>,
-) -> Result<(), SetupError> {
+pub(super) fn install(settings: &Settings, tracer: SdkTracer, logs: Option<&Carrier>) -> Result<(), SetupError> {
     // ractor opens a span for the whole life of each actor.
     // h2 warns of each client that goes too far, which are as many lines as that client likes.
     // What a collector refuses is read from the exporter's warnings, which are not shown.
@@ -97,7 +93,7 @@ pub(super) fn install(
         colours: settings.lines.colours,
         output,
         flood,
-        records: logs.map(|(provider, form)| Records::new(provider, form.clone())),
+        records: logs.cloned().map(Records::new),
     };
     tracing_subscriber::registry()
         .with(filter)
@@ -147,7 +143,7 @@ pub fn lines_to<S: Subscriber, W: Write + Send + 'static>(
     let writer = Arc::clone(&output);
     std::thread::Builder::new().name("log-output".to_owned()).spawn(move || writer.run(to))?;
     let flood = Arc::new(Flood::new(limits.flood_lines, limits.flood_window));
-    let records = logs.map(|provider| Records::new(provider, Form::Values));
+    let records = logs.map(|provider| Records::new(Carrier::Sdk(provider.clone())));
     Ok(Lines { format: LogFormat::Json, colours: limits.colours, output, flood, records })
 }
 

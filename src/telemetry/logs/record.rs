@@ -7,16 +7,17 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{Debug, Write};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use opentelemetry::Key;
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::logs::{LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::{Context, Key};
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
 use super::about::{self, About, Value};
-use crate::telemetry::export::Record as Written;
+use crate::telemetry::export::{Outbox, Record as Written};
 use crate::telemetry::mask::masked;
 use crate::telemetry::settings::AttributeLimits;
 
@@ -36,25 +37,39 @@ pub(super) fn is_exporting(target: &str) -> bool {
     EXPORTING.iter().any(|library| target.starts_with(library))
 }
 
-/// What records are when they are handed to the SDK.
+/// Who takes records to the collector, and so what they are when they are handed over.
 #[derive(Debug, Clone)]
-pub(in crate::telemetry) enum Form {
-    /// Values, for the SDK to encode.
-    Values,
-    /// Bytes that an exporter of ours sends as they are, with no more in them than these limits allow.
-    Written(AttributeLimits),
+pub(in crate::telemetry) enum Carrier {
+    /// The SDK, which encodes their values.
+    Sdk(SdkLoggerProvider),
+    /// A queue of ours, where they wait as bytes, with no more in them than these limits allow.
+    Outbox(Arc<Outbox<String>>, AttributeLimits),
+}
+
+impl Carrier {
+    /// Has what is there exported, within this time, and nothing more.
+    pub(in crate::telemetry) fn shutdown(&self, within: Duration) {
+        // What could not be exported is lost, and counted.
+        match self {
+            Self::Sdk(provider) => drop(provider.shutdown_with_timeout(within)),
+            Self::Outbox(outbox, _) => drop(outbox.end(within)),
+        }
+    }
 }
 
 /// Where records go.
-pub(super) struct Records {
-    logger: SdkLogger,
-    form: Form,
+pub(super) enum Records {
+    Sdk(SdkLogger),
+    Outbox(Arc<Outbox<String>>, AttributeLimits),
 }
 
 impl Records {
-    pub(super) fn new(provider: &SdkLoggerProvider, form: Form) -> Self {
-        // The target of each record takes the place of the scope's name.
-        Self { logger: provider.logger(""), form }
+    pub(super) fn new(carrier: Carrier) -> Self {
+        match carrier {
+            // The target of each record takes the place of the scope's name.
+            Carrier::Sdk(provider) => Self::Sdk(provider.logger("")),
+            Carrier::Outbox(outbox, limits) => Self::Outbox(outbox, limits),
+        }
     }
 
     /// Has a record exported, with the span of the current context.
@@ -62,19 +77,21 @@ impl Records {
         if is_exporting(metadata.target()) {
             return;
         }
-        let mut record = self.logger.create_log_record();
         let said = Said { now, metadata, event, about };
-        match &self.form {
-            Form::Values => said.in_values(&mut record),
-            Form::Written(limits) => record.set_body(AnyValue::Bytes(Box::new(said.in_bytes(limits)))),
+        match self {
+            Self::Sdk(logger) => {
+                let mut record = logger.create_log_record();
+                said.in_values(&mut record);
+                // Those of the `log` crate have a target of their own.
+                let target = event.metadata().target();
+                let is_own = target != metadata.target();
+                record.set_target(if is_own { metadata.target().to_owned().into() } else { Cow::Borrowed(target) });
+                logger.emit(record);
+            }
+            // What is said while something is exported would be exported in turn.
+            Self::Outbox(..) if Context::is_current_telemetry_suppressed() => {}
+            Self::Outbox(outbox, limits) => said.in_bytes(limits, |bytes| outbox.add(metadata.target(), bytes)),
         }
-        record.set_observed_timestamp(now);
-        // Those of the `log` crate have a target of their own.
-        let target = event.metadata().target();
-        let target =
-            if target == metadata.target() { Cow::Borrowed(target) } else { metadata.target().to_owned().into() };
-        record.set_target(target);
-        self.logger.emit(record);
     }
 }
 
@@ -89,6 +106,7 @@ struct Said<'a> {
 impl Said<'_> {
     fn in_values(&self, record: &mut SdkLogRecord) {
         record.set_timestamp(self.now);
+        record.set_observed_timestamp(self.now);
         record.set_severity_number(severity(self.metadata.level()));
         record.set_severity_text(self.metadata.level().as_str());
         if let Some(name) = self.event_name() {
@@ -97,7 +115,7 @@ impl Said<'_> {
         self.fields(record);
     }
 
-    fn in_bytes(&self, limits: &AttributeLimits) -> Vec<u8> {
+    fn in_bytes(&self, limits: &AttributeLimits, put: impl FnOnce(&[u8])) {
         // Taken and put back: a value that writes a line while it is shown finds another one.
         let mut memory = MEMORY.take();
         memory.clear();
@@ -108,10 +126,9 @@ impl Said<'_> {
             record.span(span);
         }
         let mut memory = record.end();
-        let written = memory.as_slice().to_vec();
+        put(&memory);
         memory.shrink_to(super::KEEP);
         MEMORY.set(memory);
-        written
     }
 
     /// Few records hold anything to mask, and one look at all of it shows which; but half an address that was cut would

@@ -3,6 +3,7 @@
 
 mod destination;
 mod limits;
+mod queue;
 mod rules;
 mod variables;
 
@@ -15,6 +16,7 @@ use crate::config::Mistake;
 
 pub use self::destination::{Destination, Protocol, Signal};
 pub use self::limits::AttributeLimits;
+pub use self::queue::Queue;
 
 /// How a variable's value is looked up.
 type Reading<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -40,6 +42,10 @@ pub struct Settings {
     pub attributes: Vec<(String, String)>,
     /// How much a span or a log record may hold.
     pub limits: AttributeLimits,
+    /// Spans that wait for export.
+    pub span_queue: Queue,
+    /// Log records that wait for export.
+    pub record_queue: Queue,
     /// The variables that are set although nobody honours them.
     pub unheeded: Vec<&'static str>,
 }
@@ -113,8 +119,20 @@ impl Settings {
         let filter = read("RUST_LOG").map_or_else(|| filter.clone(), |refined| format!("{filter},{refined}"));
         let unheeded = |variable: &&Variable| variable.by == By::Nobody && read(variable.name).is_some();
         let unheeded = variables::all().filter(unheeded).map(|variable| variable.name).collect();
-        let limits = AttributeLimits::read(&read);
-        Ok(Self { format, lines, filter, traces, metrics, logs, service, attributes, limits, unheeded })
+        Ok(Self {
+            format,
+            lines,
+            filter,
+            traces,
+            metrics,
+            logs,
+            service,
+            attributes,
+            limits: AttributeLimits::read(&read),
+            span_queue: Queue::of_spans(&read),
+            record_queue: Queue::of_records(&read),
+            unheeded,
+        })
     }
 }
 

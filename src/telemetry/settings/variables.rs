@@ -63,14 +63,14 @@ const GENERAL: &[Variable] = &[
 ];
 
 const QUEUES: &[Variable] = &[
-    sdk("OTEL_BSP_SCHEDULE_DELAY", rules::milliseconds),
+    us("OTEL_BSP_SCHEDULE_DELAY", rules::milliseconds),
     us("OTEL_BSP_EXPORT_TIMEOUT", rules::deadline),
-    sdk("OTEL_BSP_MAX_QUEUE_SIZE", rules::size),
-    sdk("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", rules::size),
-    sdk("OTEL_BLRP_SCHEDULE_DELAY", rules::milliseconds),
+    us("OTEL_BSP_MAX_QUEUE_SIZE", rules::size),
+    us("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", rules::size),
+    us("OTEL_BLRP_SCHEDULE_DELAY", rules::milliseconds),
     us("OTEL_BLRP_EXPORT_TIMEOUT", rules::deadline),
-    sdk("OTEL_BLRP_MAX_QUEUE_SIZE", rules::size),
-    sdk("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", rules::size),
+    us("OTEL_BLRP_MAX_QUEUE_SIZE", rules::size),
+    us("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", rules::size),
     sdk("OTEL_METRIC_EXPORT_INTERVAL", rules::size),
     us("OTEL_METRIC_EXPORT_TIMEOUT", rules::deadline),
     nobody("OTEL_METRICS_EXEMPLAR_FILTER"),

@@ -1,44 +1,20 @@
-//! Log records, written where they are emitted: what waits for export is the record's own bytes, so that none of its texts
-//! is copied into a value first. They travel through the SDK's batches as the body of a record that has nothing else.
-//! Their scope goes by the name of their target.
+//! Log records, without the e-mail addresses that slipped into them. Their scope goes by the name of their target.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use opentelemetry::logs::{AnyValue, Severity};
+use opentelemetry::logs::Severity;
 use opentelemetry::trace::SpanContext;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
 
-use super::{DOUBLE, Message, OF_A_BATCH, SHORT, SWITCH, bytes_size, integer_size};
+use super::{DOUBLE, Message, SWITCH, Scope, bytes_size, integer_size};
 use crate::telemetry::export::limited;
 use crate::telemetry::mask::{is_suspicious, masked};
 
-/// The request that exports these records, appended to the buffer.
-pub(in super::super) fn records(buffer: Vec<u8>, resource: &Resource, records: &LogBatch<'_>) -> Vec<u8> {
-    let mut targets: Vec<&str> = Vec::new();
-    for target in records.iter().map(|(record, _)| target(record)) {
-        // Most come from one place, one after the other.
-        if !targets.iter().rev().any(|known| *known == target) {
-            targets.push(target);
-        }
+/// A target.
+impl Scope for String {
+    fn write(&self, message: &mut Message) {
+        message.text(1, self);
     }
-    super::request(buffer, resource, |batch| {
-        for name in targets {
-            batch.nested(2, OF_A_BATCH, |of_scope| {
-                of_scope.nested(1, SHORT, |message| message.text(1, name));
-                for (record, _) in records.iter().filter(|(record, _)| target(record) == name) {
-                    if let Some(AnyValue::Bytes(written)) = record.body() {
-                        of_scope.bytes(2, written);
-                    }
-                }
-            });
-        }
-    })
-}
-
-fn target(record: &SdkLogRecord) -> &str {
-    record.target().map_or("", |target| target)
 }
 
 /// A record that is being written.
@@ -138,17 +114,19 @@ impl Record {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use opentelemetry::logs::{LogRecord as _, Logger as _, LoggerProvider as _};
+    use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _};
     use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
     use opentelemetry::{InstrumentationScope, KeyValue};
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
     use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
     use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
     use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
-    use opentelemetry_sdk::logs::SdkLoggerProvider;
+    use opentelemetry_sdk::Resource;
+    use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord, SdkLoggerProvider};
     use proptest::prelude::*;
     use prost::Message as _;
 
+    use super::super::{Items, batch};
     use super::*;
 
     const EVENTS: [Option<&str>; 2] = [None, Some("callboard.happened")];
@@ -264,13 +242,6 @@ mod tests {
         Record::begin(Vec::new(), None, 128)
     }
 
-    fn carrying(target: &'static str, written: Vec<u8>) -> SdkLogRecord {
-        let mut record = blank();
-        record.set_target(target);
-        record.set_body(AnyValue::Bytes(Box::new(written)));
-        record
-    }
-
     /// The SDK's scopes are in no order.
     fn in_order(mut request: ExportLogsServiceRequest) -> ExportLogsServiceRequest {
         let name = |of: &ScopeLogs| of.scope.clone().map_or_else(Default::default, |scope| scope.name);
@@ -285,11 +256,14 @@ mod tests {
         fn records_are_written_as_the_sdk_writes_them(emitted in prop::collection::vec(emitted(), 0..6)) {
             let resource = Resource::builder_empty().with_attribute(KeyValue::new("service.name", "callboard")).build();
             let scope = InstrumentationScope::builder("").build();
-            let ours: Vec<_> = emitted.iter().map(|one| carrying(one.target, one.written(whole()))).collect();
-            let ours: Vec<_> = ours.iter().map(|record| (record, &scope)).collect();
+            let mut ours = ["callboard::app", "actors::jobs"].map(|target| (target.to_owned(), Items::default()));
+            for one in &emitted {
+                let (_, items) = ours.iter_mut().find(|(target, _)| target == one.target).unwrap();
+                items.push(&one.written(whole()));
+            }
             let theirs: Vec<_> = emitted.iter().map(Emitted::as_the_sdk_has_it).collect();
             let theirs: Vec<_> = theirs.iter().map(|record| (record, &scope)).collect();
-            let written = super::records(Vec::new(), &resource, &LogBatch::new(&ours));
+            let written = batch(Vec::new(), &resource, &ours);
             let read = ExportLogsServiceRequest::decode(written.as_slice()).unwrap();
             let of_resource = ResourceAttributesWithSchema::from(&resource);
             let resource_logs = group_logs_by_resource_and_scope(&LogBatch::new(&theirs), &of_resource);

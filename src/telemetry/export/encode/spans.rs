@@ -2,10 +2,9 @@
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{Event, Link, SpanId, SpanKind, Status};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
-use super::{Message, OF_AN_ITEM, SHORT};
+use super::{Message, OF_AN_ITEM, SHORT, Scope};
 use crate::telemetry::mask::is_suspicious;
 use crate::telemetry::masked_spans::mask;
 
@@ -13,26 +12,24 @@ use crate::telemetry::masked_spans::mask;
 const KNOWN: u32 = 0x100;
 const REMOTE: u32 = 0x200;
 
-/// The request that exports these spans, appended to the buffer.
-pub(in super::super) fn spans(buffer: Vec<u8>, resource: &Resource, spans: &[SpanData]) -> Vec<u8> {
-    let mut scopes: Vec<&InstrumentationScope> = Vec::new();
-    for span in spans {
-        if !scopes.contains(&&span.instrumentation_scope) {
-            scopes.push(&span.instrumentation_scope);
-        }
+/// A span, in the memory's place.
+pub(in super::super) fn span(memory: Vec<u8>, span: &SpanData) -> Vec<u8> {
+    let mut message = Message(memory);
+    message.without_addresses(span);
+    message.ids_and_times(span);
+    message.0
+}
+
+impl Scope for InstrumentationScope {
+    fn write(&self, message: &mut Message) {
+        message.text(1, self.name());
+        message.text(2, self.version().unwrap_or_default());
+        self.attributes().for_each(|pair| message.pair(3, pair.key.as_str(), &pair.value));
     }
-    super::request(buffer, resource, |batch| {
-        for scope in scopes {
-            batch.of_scope(scope.name(), scope, |of_scope| {
-                for span in spans.iter().filter(|span| span.instrumentation_scope == *scope) {
-                    of_scope.nested(2, OF_AN_ITEM, |message| {
-                        message.without_addresses(span);
-                        message.ids_and_times(span);
-                    });
-                }
-            });
-        }
-    })
+
+    fn schema_url(&self) -> &str {
+        InstrumentationScope::schema_url(self).unwrap_or_default()
+    }
 }
 
 impl Message {
@@ -125,10 +122,12 @@ mod tests {
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
     use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+    use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
     use proptest::prelude::*;
     use prost::Message as _;
 
+    use super::super::{Items, batch};
     use super::*;
     use crate::telemetry::masked_spans::tests::{assert_masked, full_of_addresses};
 
@@ -210,8 +209,7 @@ mod tests {
 
     #[test]
     fn no_address_leaves_with_a_span_wherever_it_is_in_it() {
-        let resource = Resource::builder_empty().build();
-        let written = super::spans(Vec::new(), &resource, &[full_of_addresses()]);
+        let written = super::span(Vec::new(), &full_of_addresses());
         assert_masked(&String::from_utf8_lossy(&written));
     }
 
@@ -221,7 +219,16 @@ mod tests {
         #[test]
         fn spans_are_written_as_the_sdk_writes_them(spans in prop::collection::vec(span(), 0..5)) {
             let resource = Resource::builder_empty().with_attribute(KeyValue::new("service.name", "callboard")).build();
-            let written = super::spans(Vec::new(), &resource, &spans);
+            let mut scopes: Vec<(InstrumentationScope, Items)> = Vec::new();
+            for span in &spans {
+                let scope = &span.instrumentation_scope;
+                if !scopes.iter().any(|(known, _)| known == scope) {
+                    scopes.push((scope.clone(), Items::default()));
+                }
+                let (_, items) = scopes.iter_mut().find(|(known, _)| known == scope).unwrap();
+                items.push(&super::span(Vec::new(), span));
+            }
+            let written = batch(Vec::new(), &resource, &scopes);
             let read = ExportTraceServiceRequest::decode(written.as_slice()).unwrap();
             let theirs = ResourceAttributesWithSchema::from(&resource);
             let resource_spans = group_spans_by_resource_and_scope(spans, &theirs);
