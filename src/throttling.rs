@@ -15,6 +15,7 @@ use std::time::Duration;
 use actors::auth::{self, Email};
 use actors::kit::Failure;
 use actors::throttle::{Attempt, Standing, TooMany};
+use futures_util::FutureExt;
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -55,11 +56,18 @@ impl Limited {
 /// # Errors
 /// 429 when there were too many; 401 when a write comes from nobody.
 pub async fn admit(limited: Limited, request: &Request) -> Result<(), ApiError> {
+    match limited {
+        Limited::Freely | Limited::Logins => Ok(()),
+        // In a box: reads are not counted, and each would carry two kilobytes of room for this.
+        Limited::Writes | Limited::Registrations => counted(limited, request).boxed().await,
+    }
+}
+
+async fn counted(limited: Limited, request: &Request) -> Result<(), ApiError> {
     let (throttle, caller) = (&request.app.system.throttle, &request.caller);
     let counted = match limited {
-        Limited::Freely | Limited::Logins => return Ok(()),
-        Limited::Writes => throttle.write(caller, request.viewer().await?.user).await,
         Limited::Registrations => throttle.registration(caller, request.client.ip()).await,
+        _ => throttle.write(caller, request.viewer().await?.user).await,
     };
     note(request, counted.as_ref().map_or_else(|TooMany(standing)| Some(*standing), |standing| *standing));
     Ok(counted.map(drop)?)
