@@ -1,12 +1,13 @@
 //! An actor that gathers while a flush is under way: one statement for all that gathered.
 //!
 //! ```text
-//! deliver ─▶ waiting ──▶ flush, when a hand is free and the mailbox behind it has been read
+//! deliver ─▶ waiting ──▶ flush, when a hand is free, the mailbox behind it has been read and everybody had a turn
 //!                └── grows while all hands are full: the busier, the larger the batch
 //! ```
 //!
-//! A lone caller waits for nobody, and one hand gathers most: a second statement beside the first would only make both
-//! smaller. Where one may be held up by somebody's lock, another hand is taken when it has been at it for a while
+//! A lone caller waits for nobody. Where several gathered last time, the next flush lets all tasks have a turn first that
+//! can go on: whoever has just been answered may ask again. One hand gathers most: a second statement beside the first
+//! would only make both smaller. Where one may be held up by somebody's lock, another hand is taken when it has been at it for a while
 //! ([`Hands::another_after`]). A statement serves only messages that had arrived before it began, which is what makes its
 //! answer fresh. When PostgreSQL refuses a batch, its
 //! messages are tried again one by one; a message whose batch panicked, or was killed for taking too long, is
@@ -99,8 +100,12 @@ pub(crate) struct State<G: Gather> {
     busy: usize,
     /// When the last of them began.
     begun: Instant,
+    /// How many the last of them served.
+    served: usize,
     /// A `Flush` is on its way to ourselves.
     flush_sent: bool,
+    /// All tasks that could go on had a turn since a hand became free.
+    others_had_theirs: bool,
     /// A `Late` is, for when another hand may be taken.
     late_sent: bool,
 }
@@ -122,7 +127,9 @@ impl<G: Gather> Actor for Batcher<G> {
             tasks: JoinSet::new(),
             busy: 0,
             begun: Instant::now(),
+            served: 0,
             flush_sent: false,
+            others_had_theirs: false,
             late_sent: false,
         })
     }
@@ -135,6 +142,11 @@ impl<G: Gather> Actor for Batcher<G> {
     ) -> Result<(), ActorProcessingErr> {
         match mail {
             Mail::Deliver(envelope) => state.waiting.push_back(envelope),
+            Mail::Flush if state.served > 1 && !state.others_had_theirs => {
+                tokio::task::yield_now().await;
+                state.others_had_theirs = true;
+                state.flush_sent = myself.send_message(Mail::Flush).is_ok();
+            }
             Mail::Flush => {
                 state.flush_sent = false;
                 state.flush(&myself);
@@ -142,6 +154,7 @@ impl<G: Gather> Actor for Batcher<G> {
             Mail::Late => state.late_sent = false,
             Mail::Done => {
                 state.busy = state.busy.saturating_sub(1);
+                state.others_had_theirs = true;
                 while state.tasks.try_join_next().is_some() {}
             }
             Mail::Nudge(nudge) => nudge.obey().await,
@@ -163,12 +176,16 @@ impl<G: Gather> Actor for Batcher<G> {
 }
 
 impl<G: Gather> State<G> {
-    /// The `Flush` arrives behind everything that is already in the mailbox, which so gathers first.
+    /// The `Flush` arrives behind everything that is already in the mailbox, which so gathers first. Who is alone needs
+    /// none: a message to ourselves costs another round, and wakes another thread.
     fn ask_for_flush(&mut self, myself: &ActorRef<Mail<Ask<G::Command>>>) {
         if self.flush_sent || self.waiting.is_empty() {
             return;
         }
         match self.hand_free_after(Instant::now()) {
+            Some(Duration::ZERO) if self.served <= 1 && self.shared.endpoint.counters().depth() <= 1 => {
+                self.flush(myself)
+            }
             // Refused only while we drain, and then `post_stop` flushes.
             Some(Duration::ZERO) => self.flush_sent = myself.send_message(Mail::Flush).is_ok(),
             Some(wait) if !self.late_sent => {
@@ -195,8 +212,8 @@ impl<G: Gather> State<G> {
             if self.hand_free_after(now) != Some(Duration::ZERO) {
                 return;
             }
-            self.begun = now;
             let count = self.together();
+            (self.begun, self.served, self.others_had_theirs) = (now, count, false);
             let gathered: Vec<_> = self.waiting.drain(..count).filter_map(|envelope| envelope.open(now)).collect();
             if let Some((batch, held)) = Batch::gather(gathered, now) {
                 let waits = batch.sent_at.iter().map(|sent_at| now.saturating_duration_since(*sent_at));
@@ -276,6 +293,9 @@ impl<C: Command> Batch<C> {
         for (port, answer) in self.ports.into_iter().zip(answers) {
             port.answer(answer);
         }
+        // They go on before the actor hears that a hand is free.
+        tokio::task::yield_now().await;
+        drop(work);
     }
 }
 

@@ -208,7 +208,7 @@ impl<M: Message> Endpoint<M> {
         self.0.counters.in_flight.fetch_add(count, Ordering::Relaxed);
         let started = held.since;
         self.0.counters.take_up(held);
-        InFlight { endpoint: self.clone(), actor, number, count, failed: None, started }
+        InFlight { endpoint: self.clone(), actor, number, count, came_to: None, started }
     }
 }
 
@@ -220,14 +220,15 @@ pub(crate) struct InFlight<M: Message> {
     /// Of the first message.
     number: u64,
     count: u64,
-    failed: Option<u64>,
+    /// How many of them failed, and how long all of them took.
+    came_to: Option<(u64, Duration)>,
     started: Instant,
 }
 
 impl<M: Message> InFlight<M> {
     /// Says that the work is over and how many of the messages failed; without it, all did.
     pub(crate) fn came_to(&mut self, failed: u64) {
-        self.failed = Some(failed);
+        self.came_to = Some((failed, self.started.elapsed()));
     }
 }
 
@@ -235,12 +236,13 @@ impl<M: Message> Drop for InFlight<M> {
     fn drop(&mut self) {
         let Shared { counters, instruments, .. } = &*self.endpoint.0;
         // Work that neither ended nor panicked was ended together with its actor.
-        counters.put_down(self.number, self.failed.is_none() && !std::thread::panicking());
-        let failed = self.failed.unwrap_or(self.count).min(self.count);
+        counters.put_down(self.number, self.came_to.is_none() && !std::thread::panicking());
+        let (failed, took) = self.came_to.unwrap_or_else(|| (self.count, self.started.elapsed()));
+        let failed = failed.min(self.count);
         counters.in_flight.fetch_sub(self.count, Ordering::Relaxed);
         counters.handled.fetch_add(self.count - failed, Ordering::Relaxed);
         counters.failed.fetch_add(failed, Ordering::Relaxed);
-        instruments.handled(self.started.elapsed());
+        instruments.handled(took);
         // An actor that has ended needs no word.
         let _ = self.actor.send_message(Mail::Done);
     }
