@@ -104,7 +104,7 @@ pub(crate) struct State<G: Gather> {
     served: usize,
     /// A `Flush` is on its way to ourselves.
     flush_sent: bool,
-    /// All tasks that could go on had a turn since a hand became free.
+    /// All tasks that could go on had a turn since a flush was asked for.
     others_had_theirs: bool,
     /// A `Late` is, for when another hand may be taken.
     late_sent: bool,
@@ -154,7 +154,6 @@ impl<G: Gather> Actor for Batcher<G> {
             Mail::Late => state.late_sent = false,
             Mail::Done => {
                 state.busy = state.busy.saturating_sub(1);
-                state.others_had_theirs = true;
                 while state.tasks.try_join_next().is_some() {}
             }
             Mail::Nudge(nudge) => nudge.obey().await,
