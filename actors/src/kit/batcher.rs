@@ -7,11 +7,11 @@
 //!
 //! A lone caller waits for nobody. Where several gathered last time, the next flush lets all tasks have a turn first that
 //! can go on: whoever has just been answered may ask again. One hand gathers most: a second statement beside the first
-//! would only make both smaller. Where one may be held up by somebody's lock, another hand is taken when it has been at it for a while
-//! ([`Hands::another_after`]). A statement serves only messages that had arrived before it began, which is what makes its
-//! answer fresh. When PostgreSQL refuses a batch, its
-//! messages are tried again one by one; a message whose batch panicked, or was killed for taking too long, is
-//! worked on alone when it is asked again. So one cannot spoil it for the others.
+//! would only make both smaller. Where one may be held up by somebody's lock, another hand is taken when it has been at
+//! it for a while ([`Hands::another_after`]). A statement serves only messages that had arrived before it began, which is
+//! what makes its answer fresh. When PostgreSQL refuses a batch, its messages are tried again one by one; a message whose
+//! batch panicked, or was killed for taking too long, is worked on alone when it is asked again. So one cannot spoil it
+//! for the others.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -104,7 +104,7 @@ pub(crate) struct State<G: Gather> {
     served: usize,
     /// A `Flush` is on its way to ourselves.
     flush_sent: bool,
-    /// All tasks that could go on had a turn since a flush was asked for.
+    /// All tasks that could go on had a turn since the last of them began.
     others_had_theirs: bool,
     /// A `Late` is, for when another hand may be taken.
     late_sent: bool,

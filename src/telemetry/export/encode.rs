@@ -39,8 +39,10 @@ impl Items {
         self.0.bytes(2, item);
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Forgets them, and keeps their memory up to so many bytes.
+    pub(super) fn clear(&mut self, keep: usize) {
         self.0.0.clear();
+        self.0.0.shrink_to(keep);
     }
 }
 

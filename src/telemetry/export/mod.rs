@@ -72,12 +72,8 @@ impl Exports {
         let _inside = runtime.enter();
         let (losses, limits, queue) = (Losses::default(), &settings.limits, settings.span_queue);
         if to.protocol == Protocol::Grpc {
-            let exporter = SpanExporter::builder().with_tonic().with_timeout(to.timeout);
-            let exporter = match tls::of_grpc(to)? {
-                Some(tls) => exporter.with_tls_config(tls).build(),
-                None => exporter.build(),
-            };
-            let watched = Watched::new(exporter.map_err(failed)?, to, runtime, losses, limits);
+            let exporter = over_grpc(SpanExporter::builder().with_tonic(), to)?.build().map_err(failed)?;
+            let watched = Watched::new(exporter, to, runtime, losses, limits);
             let config = SpanBatches::default()
                 .with_scheduled_delay(queue.delay)
                 .with_max_queue_size(queue.room)
@@ -86,13 +82,9 @@ impl Exports {
             return Ok(provider.with_span_processor(processor));
         }
         let prepared = Prepared::default();
-        let exporter = SpanExporter::builder()
-            .with_http()
-            .with_protocol(Otlp::HttpBinary)
-            .with_timeout(to.timeout)
-            .with_http_client(Client::new(to, losses.clone())?.sending(prepared.clone()))
-            .build();
-        let exporter = Watched::new(exporter.map_err(failed)?, to, runtime, losses, limits);
+        let client = Client::new(to, losses.clone())?.sending(prepared.clone());
+        let exporter = over_http(SpanExporter::builder().with_http(), to, client).build().map_err(failed)?;
+        let exporter = Watched::new(exporter, to, runtime, losses, limits);
         let outbox = started(Sending { exporter, prepared, resource }, Signal::Traces, queue)?;
         Ok(provider.with_span_processor(Spans { outbox, longest: limits.span_value }))
     }
@@ -106,18 +98,11 @@ impl Exports {
         let _inside = runtime.enter();
         let losses = Losses::default();
         let exporter = match to.protocol {
-            Protocol::Http => MetricExporter::builder()
-                .with_http()
-                .with_protocol(Otlp::HttpBinary)
-                .with_timeout(to.timeout)
-                .with_http_client(Client::new(to, losses.clone())?)
-                .build(),
-            Protocol::Grpc => match tls::of_grpc(to)? {
-                Some(tls) => {
-                    MetricExporter::builder().with_tonic().with_timeout(to.timeout).with_tls_config(tls).build()
-                }
-                None => MetricExporter::builder().with_tonic().with_timeout(to.timeout).build(),
-            },
+            Protocol::Http => {
+                let client = Client::new(to, losses.clone())?;
+                over_http(MetricExporter::builder().with_http(), to, client).build()
+            }
+            Protocol::Grpc => over_grpc(MetricExporter::builder().with_tonic(), to)?.build(),
         };
         let watched = Watched::new(exporter.map_err(failed)?, to, runtime, losses, &settings.limits);
         Ok(Some(PeriodicReader::builder(watched).build()))
@@ -129,12 +114,8 @@ impl Exports {
         let _inside = runtime.enter();
         let (losses, limits, queue) = (Losses::default(), &settings.limits, settings.record_queue);
         if to.protocol == Protocol::Grpc {
-            let exporter = LogExporter::builder().with_tonic().with_timeout(to.timeout);
-            let exporter = match tls::of_grpc(to)? {
-                Some(tls) => exporter.with_tls_config(tls).build(),
-                None => exporter.build(),
-            };
-            let watched = Watched::new(exporter.map_err(failed)?, to, runtime, losses, limits);
+            let exporter = over_grpc(LogExporter::builder().with_tonic(), to)?.build().map_err(failed)?;
+            let watched = Watched::new(exporter, to, runtime, losses, limits);
             let config = LogBatches::default()
                 .with_scheduled_delay(queue.delay)
                 .with_max_queue_size(queue.room)
@@ -144,13 +125,9 @@ impl Exports {
             return Ok(Some(Carrier::Sdk(provider)));
         }
         let prepared = Prepared::default();
-        let exporter = LogExporter::builder()
-            .with_http()
-            .with_protocol(Otlp::HttpBinary)
-            .with_timeout(to.timeout)
-            .with_http_client(Client::new(to, losses.clone())?.sending(prepared.clone()))
-            .build();
-        let exporter = Watched::new(exporter.map_err(failed)?, to, runtime, losses, limits);
+        let client = Client::new(to, losses.clone())?.sending(prepared.clone());
+        let exporter = over_http(LogExporter::builder().with_http(), to, client).build().map_err(failed)?;
+        let exporter = Watched::new(exporter, to, runtime, losses, limits);
         let outbox = started(Sending { exporter, prepared, resource }, Signal::Logs, queue)?;
         Ok(Some(Carrier::Outbox(outbox, limits.clone())))
     }
@@ -171,6 +148,18 @@ impl Drop for Exports {
 
 fn failed(error: ExporterBuildError) -> SetupError {
     SetupError(error.to_string())
+}
+
+fn over_http<B: WithExportConfig + WithHttpConfig>(exporter: B, to: &Destination, client: Client) -> B {
+    exporter.with_protocol(Otlp::HttpBinary).with_timeout(to.timeout).with_http_client(client)
+}
+
+fn over_grpc<B: WithExportConfig + WithTonicConfig>(exporter: B, to: &Destination) -> Result<B, SetupError> {
+    let exporter = exporter.with_timeout(to.timeout);
+    Ok(match tls::of_grpc(to)? {
+        Some(tls) => exporter.with_tls_config(tls),
+        None => exporter,
+    })
 }
 
 /// A queue of ours, and the thread that sends what waits there.

@@ -46,6 +46,8 @@ pub(super) struct Batch<S> {
 
 struct State<S> {
     filling: Batch<S>,
+    /// When the first of what fills it came.
+    since: Instant,
     full: VecDeque<Batch<S>>,
     /// The memory of the batch that was sent last.
     spare: Batch<S>,
@@ -58,8 +60,10 @@ struct State<S> {
     ended: bool,
 }
 
-/// A batch keeps the memory of so many scopes.
+/// A batch keeps the memory of so many scopes,
 const SCOPES_KEPT: usize = 16;
+/// and so many bytes for each: twice what a batch of usual spans takes.
+pub(super) const BYTES_KEPT: usize = 512 * 1024;
 
 impl<S> Default for Batch<S> {
     fn default() -> Self {
@@ -86,7 +90,7 @@ impl<S> Batch<S> {
 
     fn clear(&mut self) {
         self.scopes.truncate(SCOPES_KEPT);
-        self.scopes.iter_mut().for_each(|(_, items)| items.clear());
+        self.scopes.iter_mut().for_each(|(_, items)| items.clear(BYTES_KEPT));
         self.count = 0;
     }
 }
@@ -95,6 +99,7 @@ impl<S> Outbox<S> {
     pub(super) fn new(queue: Queue, processed: Processed) -> Self {
         let state = State {
             filling: Batch::default(),
+            since: Instant::now(),
             full: VecDeque::new(),
             spare: Batch::default(),
             waiting: 0,
@@ -132,14 +137,21 @@ impl<S> Outbox<S> {
             drop(state);
             return if ended { self.processed.too_late() } else { self.processed.no_room() };
         }
+        let is_first = state.filling.count == 0;
+        if is_first {
+            state.since = Instant::now();
+        }
         state.filling.add(scope, item);
         state.waiting += 1;
         state.added += 1;
-        if state.filling.count >= self.queue.batch {
+        let is_full = state.filling.count >= self.queue.batch;
+        if is_full {
             let next = std::mem::take(&mut state.spare);
             let full = std::mem::replace(&mut state.filling, next);
             state.full.push_back(full);
-            drop(state);
+        }
+        drop(state);
+        if is_first || is_full {
             self.more.notify_one();
         }
     }
@@ -147,13 +159,13 @@ impl<S> Outbox<S> {
     /// Waits for the next batch to send: one that is full, or what is there when it is due or wanted. `None` when nothing
     /// comes any more. What was taken has to be [`Self::done`].
     pub(super) fn next(&self) -> Option<Batch<S>> {
-        let mut due = Instant::now() + self.queue.delay;
         let mut state = self.state();
         loop {
-            let now = Instant::now();
-            let at_once = state.ended || state.wanted > state.done || due <= now;
+            let something = state.filling.count > 0;
+            let wait = (state.since + self.queue.delay).saturating_duration_since(Instant::now());
+            let at_once = state.ended || state.wanted > state.done || wait.is_zero();
             let batch = match state.full.pop_front() {
-                None if at_once && state.filling.count > 0 => Some(std::mem::take(&mut state.filling)),
+                None if at_once && something => Some(std::mem::take(&mut state.filling)),
                 full => full,
             };
             if let Some(batch) = batch {
@@ -165,11 +177,10 @@ impl<S> Outbox<S> {
             if state.ended {
                 return None;
             }
-            if due <= now {
-                due = now + self.queue.delay;
-            }
-            let waited = self.more.wait_timeout(state, due.saturating_duration_since(now));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = match something {
+                true => self.more.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0,
+                false => self.more.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 
@@ -248,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_due_is_sent_however_little_it_is_each_scope_by_itself() {
-        let outbox = outbox(Duration::from_millis(1), 9, 9);
+        let outbox = outbox(Duration::ZERO, 9, 9);
         for (scope, item) in [("one", "1"), ("two", "2"), ("one", "3")] {
             outbox.add(scope, item.as_bytes());
         }

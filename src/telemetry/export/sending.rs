@@ -18,7 +18,7 @@ use opentelemetry_sdk::logs::{LogBatch, LogExporter};
 use opentelemetry_sdk::trace::SpanExporter;
 
 use super::encode::{self, Scope};
-use super::outbox::{Batch, Outbox};
+use super::outbox::{BYTES_KEPT, Batch, Outbox};
 use super::watched::Watched;
 
 /// A body that waits to be sent, as often as it takes. There is one batch at a time.
@@ -91,6 +91,8 @@ impl<E: Exporter> Sending<E> {
             let mut buffer = Vec::new();
             while let Some(batch) = outbox.next() {
                 buffer = self.send(&batch, buffer);
+                buffer.clear();
+                buffer.shrink_to(BYTES_KEPT);
                 outbox.done(batch);
             }
         };
