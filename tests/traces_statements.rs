@@ -49,8 +49,9 @@ async fn a_sampled_statement_names_its_span_to_postgresql_where_the_settings_say
             let (client, path) = (service.client(), format!("/api/articles/{slug}"));
             async move { client.get(&path).await }
         });
+        // What a connection waits for is read a moment later than its query, which may still be the one before: that is idle.
         let waiting = "select query from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
+                       where datname = current_database() and wait_event_type = 'Lock' and state = 'active'";
         let query: String =
             eventually("the statement waits", async || stage.query(waiting, &[]).await.first().map(|row| row.get(0)))
                 .await;
