@@ -1,5 +1,6 @@
 //! Responses: JSON, errors, empty ones, pages, streams of events.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 
 use bytes::Bytes;
@@ -16,8 +17,14 @@ use crate::http::NO_STORE;
 /// What nearly everything is said in.
 pub const JSON: &str = "application/json";
 
-/// What an article of a kilobyte takes, and most else.
-const USUAL_SIZE: usize = 2048;
+/// What a thread keeps of the memory that it encoded an answer in: more than a page of articles takes.
+const SCRATCH_KEPT: usize = 64 * 1024;
+
+thread_local! {
+    /// Where this thread encodes answers. Before a text is written, room is made for six times its length, as much as it
+    /// takes at the worst: had each answer memory of its own for that, it would be had from the system and given back.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Headers that most answers have, and a few more.
 const USUAL_HEADERS: usize = 20;
@@ -52,15 +59,18 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, ApiE
 /// # Errors
 /// As [`json`].
 pub fn encode(value: &impl Serialize) -> Result<Bytes, ApiError> {
-    // Most answers fit, so that they are not moved while they grow.
-    let mut bytes = Vec::with_capacity(USUAL_SIZE);
-    match sonic_rs::to_writer(&mut bytes, value) {
-        Ok(()) => Ok(bytes.into()),
-        Err(error) => {
-            tracing::error!(exception.message = %error, "a response could not be encoded");
-            Err(ApiError::internal())
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        let encoded = sonic_rs::to_writer(&mut *scratch, value);
+        let bytes = Bytes::copy_from_slice(scratch);
+        if scratch.capacity() > SCRATCH_KEPT {
+            *scratch = Vec::new();
         }
-    }
+        encoded.map(|()| bytes).map_err(|error| {
+            tracing::error!(exception.message = %error, "a response could not be encoded");
+            ApiError::internal()
+        })
+    })
 }
 
 /// 200 with a page of a list as JSON, and links to the pages beside it.

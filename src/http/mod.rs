@@ -97,8 +97,8 @@ pub async fn finish(mut response: Response, asked: Asked, config: &Config) -> Re
 
 /// Tags the answer and settles what its body is: nothing where the reader has it, else itself or something shorter.
 async fn validate(response: &mut Response, bytes: Bytes, asked: &Asked, compress_from: usize) -> Bytes {
-    let tag = response.headers_mut().entry(ETAG).or_insert_with(|| etag::of(&bytes)).clone();
-    if let Some(theirs) = asked.if_none_match.as_ref().and_then(|list| etag::matching(list, &tag)) {
+    let tag = response.headers_mut().entry(ETAG).or_insert_with(|| etag::of(&bytes));
+    if let Some(theirs) = asked.if_none_match.as_ref().and_then(|list| etag::matching(list, tag)) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         let headers = response.headers_mut();
         headers.insert(ETAG, theirs);
@@ -110,10 +110,11 @@ async fn validate(response: &mut Response, bytes: Bytes, asked: &Asked, compress
     if !asked.gzip || compress_from == 0 || bytes.len() < compress_from {
         return bytes;
     }
+    let of_compressed = etag::of_gzip(tag);
     let Some(compressed) = compression::gzip(bytes.clone()).await else { return bytes };
     let headers = response.headers_mut();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    headers.insert(ETAG, etag::of_gzip(&tag));
+    headers.insert(ETAG, of_compressed);
     compressed
 }
 
