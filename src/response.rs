@@ -8,11 +8,11 @@ use futures_util::stream::{BoxStream, Stream, StreamExt};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::StatusCode;
 use hyper::body::Frame;
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LINK, VARY};
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, LINK, VARY};
 use serde::Serialize;
 
 use crate::error::{ApiError, Detail};
-use crate::http::NO_STORE;
+use crate::http::{NO_STORE, etag};
 
 /// What nearly everything is said in.
 pub const JSON: &str = "application/json";
@@ -73,18 +73,44 @@ pub fn encode(value: &impl Serialize) -> Result<Bytes, ApiError> {
     })
 }
 
-/// 200 with a page of a list as JSON, and links to the pages beside it.
+/// A page of a list as it goes out: JSON, its tag, and links to the pages beside it.
+pub struct Listed {
+    body: Bytes,
+    tag: HeaderValue,
+    links: Vec<HeaderValue>,
+}
+
+impl Listed {
+    /// Encodes a page.
+    ///
+    /// # Errors
+    /// As [`json`].
+    pub fn new(page: &impl Serialize, next: Option<&str>, previous: Option<&str>) -> Result<Self, ApiError> {
+        let body = encode(page)?;
+        let link = |(link, relation): (Option<&str>, _)| {
+            HeaderValue::try_from(format!("<{}>; rel=\"{relation}\"", link?)).ok()
+        };
+        let links = [(next, "next"), (previous, "prev")].into_iter().filter_map(link).collect();
+        Ok(Self { tag: etag::of(&body), body, links })
+    }
+
+    /// 200 with the page.
+    pub fn respond(&self) -> Response {
+        let mut response = with_type(StatusCode::OK, JSON, self.body.clone());
+        response.headers_mut().insert(ETAG, self.tag.clone());
+        for link in &self.links {
+            response.headers_mut().append(LINK, link.clone());
+        }
+        response
+    }
+}
+
+/// 200 with a page of a list.
 ///
 /// # Errors
 /// As [`json`].
 pub fn list(page: &impl Serialize, next: Option<&str>, previous: Option<&str>) -> Result<Response, ApiError> {
-    let mut response = ok(page)?;
-    for (link, relation) in [(next, "next"), (previous, "prev")] {
-        if let Some(Ok(value)) = link.map(|link| HeaderValue::try_from(format!("<{link}>; rel=\"{relation}\""))) {
-            response.headers_mut().append(LINK, value);
-        }
-    }
-    Ok(response)
+    Listed::new(page, next, previous).map(|listed| listed.respond())
 }
 
 /// A document that is the same for everybody for as long as the process runs.

@@ -9,7 +9,7 @@ use super::once::Key;
 use super::slug::Slug;
 use crate::auth::{Email, UserId};
 use crate::kit::command::Answer;
-use crate::kit::{Command, Failure};
+use crate::kit::{Command, Failure, Shared};
 use crate::text::Text;
 use crate::{command, messages};
 
@@ -233,7 +233,7 @@ pub struct DeleteArticle {
 }
 
 command!(FindArticle, "find", View, Refusal, idempotent: true);
-command!(ListArticles, "list", Arc<Page>, Refusal, idempotent: true);
+command!(ListArticles, "list", Arc<Shared<Page>>, Refusal, idempotent: true);
 command!(UpdateArticle, "update", View, Refusal, idempotent: true);
 
 impl Command for CreateArticle {

@@ -30,7 +30,7 @@ pub use slug::Slug;
 
 use crate::kit::batcher::Hands;
 use crate::kit::postgres::Postgres;
-use crate::kit::{Ask, Caller, Endpoint, Failure};
+use crate::kit::{Ask, Caller, Endpoint, Failure, Shared};
 use crate::supervision::{ChildSpec, child};
 
 /// One statement carries all publications that gathered, unless it is held up: a commit takes a few milliseconds on
@@ -93,7 +93,7 @@ impl Articles {
     ///
     /// # Errors
     /// None of its own.
-    pub async fn list(&self, caller: &Caller, list: ListArticles) -> Answer<Arc<Page>> {
+    pub async fn list(&self, caller: &Caller, list: ListArticles) -> Answer<Arc<Shared<Page>>> {
         // Who asks for what is found at once does not wait behind who searches.
         let found_by = if list.is_near() { &self.pages } else { &self.lists };
         found_by.ask(caller, list).await

@@ -14,7 +14,7 @@ use super::once::Key;
 use super::slug::Slug;
 use super::words::{self, Part};
 use crate::auth::{Email, UserId};
-use crate::kit::columns::Columns;
+use crate::kit::columns::{Columns, LongText};
 use crate::kit::postgres::Postgres;
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope};
@@ -22,7 +22,7 @@ use crate::sql;
 use crate::text::Text;
 
 /// An article from a row that has its columns, which begin with `id`, and its author's after them. The body is read where
-/// the statement has it.
+/// the statement has it, see [`body_of`].
 pub(crate) fn article(row: &Row, body: Option<String>) -> Article {
     let mut columns = Columns::from(row, "id");
     Article {
@@ -37,6 +37,12 @@ pub(crate) fn article(row: &Row, body: Option<String>) -> Article {
         updated_at: columns.read(),
         author: author(columns),
     }
+}
+
+/// An article's text.
+pub(crate) fn body_of(row: &Row) -> Option<String> {
+    let LongText(body) = row.get("body");
+    Some(body)
 }
 
 fn author(mut columns: Columns<'_>) -> Author {
@@ -60,7 +66,7 @@ pub(super) async fn find_by_slugs(
 ) -> Result<HashMap<Slug, Found>, Fault> {
     let rows = db.read(scope, sql!("articles/find_by_slugs"), &[&slugs, &viewers]).await?;
     let found = |row: &Row| {
-        let article = Arc::new(article(row, row.get("body")));
+        let article = Arc::new(article(row, body_of(row)));
         (article.slug.clone(), (article, row.get("favorited_by")))
     };
     Ok(rows.iter().map(found).collect())
@@ -270,7 +276,7 @@ pub(super) async fn update(db: &Postgres, scope: &Scope, change: &UpdateArticle)
         Some(row) if !row.get::<_, bool>("there") => Changed::Missing,
         Some(row) if row.get::<_, Option<i64>>("id").is_none() => Changed::NotExpected,
         Some(row) => {
-            Changed::Done(View { article: Arc::new(article(row, row.get("body"))), favorited: row.get("favorited") })
+            Changed::Done(View { article: Arc::new(article(row, body_of(row))), favorited: row.get("favorited") })
         }
     })
 }

@@ -14,7 +14,7 @@ use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
-use crate::kit::{Failure, Fault, Scope, Trace, metrics};
+use crate::kit::{Failure, Fault, Scope, Shared, Trace, metrics};
 
 /// How often a batch is tried with new suffixes for slugs that were taken, and for keys of which another transaction
 /// was faster. With 2^40 suffixes for each title a second round is already a rarity.
@@ -59,7 +59,10 @@ fn asking(commands: &[ListArticles]) -> Vec<Asking<'_>> {
 }
 
 /// The answers of those who ask, from the pages that were found.
-fn answers(commands: &[ListArticles], found: &HashMap<&ListArticles, Arc<Page>>) -> Vec<Result<Arc<Page>, Refusal>> {
+fn answers(
+    commands: &[ListArticles],
+    found: &HashMap<&ListArticles, Arc<Shared<Page>>>,
+) -> Vec<Result<Arc<Shared<Page>>, Refusal>> {
     commands.iter().map(|query| found.get(query).cloned().ok_or(Refusal::NotFound)).collect()
 }
 
@@ -72,7 +75,7 @@ impl Gather for Pages {
     async fn run(&self, commands: &[ListArticles], scope: &Scope) -> Answers<ListArticles> {
         let queries: Vec<&ListArticles> = asking(commands).into_iter().map(|(query, _)| query).collect();
         let pages = store::pages(&self.0, scope, &queries).await?;
-        let found = queries.into_iter().zip(pages.into_iter().map(Arc::new)).collect();
+        let found = queries.into_iter().zip(pages.into_iter().map(Shared::new).map(Arc::new)).collect();
         Ok(answers(commands, &found))
     }
 }
@@ -96,7 +99,7 @@ impl Lists {
         &self,
         (query, positions): Asking<'a>,
         scope: &Scope,
-    ) -> Result<(&'a ListArticles, Arc<Page>), Fault> {
+    ) -> Result<(&'a ListArticles, Arc<Shared<Page>>), Fault> {
         let mut traces = positions.iter().filter_map(|position| scope.trace_of(*position).cloned());
         let trace = traces.next().unwrap_or_default();
         let scope = Scope { trace, others: traces.collect(), deadline: scope.deadline };
@@ -105,7 +108,7 @@ impl Lists {
             Chosen::Favorited(user) => store::favorited(&self.0, &scope, query, user).await?,
             Chosen::Near | Chosen::Otherwise => store::list(&self.0, &scope, query).await?,
         };
-        Ok((query, Arc::new(page)))
+        Ok((query, Arc::new(Shared::new(page))))
     }
 }
 

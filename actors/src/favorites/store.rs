@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio_postgres::Row;
 
-use crate::articles::{Article, Slug, store::article};
+use crate::articles::store::{article, body_of};
+use crate::articles::{Article, Slug};
 use crate::auth::UserId;
 use crate::kit::postgres::Postgres;
 use crate::kit::{Fault, Scope};
@@ -31,7 +32,7 @@ pub(super) async fn set(db: &Postgres, scope: &Scope, wishes: &[Wish]) -> Result
     let traces: Vec<Option<&str>> = wishes.iter().map(|(.., trace)| trace.as_deref()).collect();
     let rows = db.write(scope, sql!("favorites/set"), &[&slugs, &users, &wanted, &traces]).await?;
     let set = |row: &Row| {
-        let article = Arc::new(article(row, row.get("body")));
+        let article = Arc::new(article(row, body_of(row)));
         let pair = (article.slug.clone(), UserId(row.get("user_id")));
         (pair, Set { was_favorited: row.get("was_favorited"), article })
     };

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A lone caller waits for nobody. Where several gathered last time, the next flush lets all tasks have a turn first that
-//! can go on: whoever has just been answered may ask again. One hand gathers most: a second statement beside the first
+//! can go on, for whoever has just been answered may ask again; and another as long as a turn brings more, a few at most. One hand gathers most: a second statement beside the first
 //! would only make both smaller. Where one may be held up by somebody's lock, another hand is taken when it has been at
 //! it for a while ([`Hands::another_after`]). A statement serves only messages that had arrived before it began, which is
 //! what makes its answer fresh. When PostgreSQL refuses a batch, its messages are tried again one by one; a message whose
@@ -42,6 +42,10 @@ pub trait Gather: Send + Sync + 'static {
 
 /// One answer for each command, in their order.
 pub type Answers<C> = Result<Vec<Result<<C as Command>::Reply, <C as Command>::Refusal>>, Fault>;
+
+/// How often everybody has a turn before a flush, at the most. With 64 clients the second brings a tenth more, and those
+/// after it little (`loadtest/NOTES.md`).
+const TURNS: usize = 4;
 
 /// How many flushes may be under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +108,10 @@ pub(crate) struct State<G: Gather> {
     served: usize,
     /// A `Flush` is on its way to ourselves.
     flush_sent: bool,
-    /// All tasks that could go on had a turn since the last of them began.
-    others_had_theirs: bool,
+    /// How often all tasks that could go on had a turn since the last of them began.
+    turns: usize,
+    /// How many waited when they were last given one.
+    seen: usize,
     /// A `Late` is, for when another hand may be taken.
     late_sent: bool,
 }
@@ -129,7 +135,8 @@ impl<G: Gather> Actor for Batcher<G> {
             begun: Instant::now(),
             served: 0,
             flush_sent: false,
-            others_had_theirs: false,
+            turns: 0,
+            seen: 0,
             late_sent: false,
         })
     }
@@ -142,9 +149,9 @@ impl<G: Gather> Actor for Batcher<G> {
     ) -> Result<(), ActorProcessingErr> {
         match mail {
             Mail::Deliver(envelope) => state.waiting.push_back(envelope),
-            Mail::Flush if state.served > 1 && !state.others_had_theirs => {
+            Mail::Flush if state.gathers_on() => {
+                (state.turns, state.seen) = (state.turns + 1, state.waiting.len());
                 tokio::task::yield_now().await;
-                state.others_had_theirs = true;
                 state.flush_sent = myself.send_message(Mail::Flush).is_ok();
             }
             Mail::Flush => {
@@ -195,6 +202,11 @@ impl<G: Gather> State<G> {
         }
     }
 
+    /// Whether all others have a turn before the next flush: who is alone waits for nobody.
+    fn gathers_on(&self) -> bool {
+        self.served > 1 && self.turns < TURNS && self.waiting.len() > self.seen
+    }
+
     /// How long from now another flush may begin; `None` while only the end of one lets it.
     fn hand_free_after(&self, now: Instant) -> Option<Duration> {
         let Hands { most, another_after } = self.shared.hands;
@@ -212,7 +224,7 @@ impl<G: Gather> State<G> {
                 return;
             }
             let count = self.together();
-            (self.begun, self.served, self.others_had_theirs) = (now, count, false);
+            (self.begun, self.served, self.turns, self.seen) = (now, count, 0, 0);
             let gathered: Vec<_> = self.waiting.drain(..count).filter_map(|envelope| envelope.open(now)).collect();
             if let Some((batch, held)) = Batch::gather(gathered, now) {
                 let waits = batch.sent_at.iter().map(|sent_at| now.saturating_duration_since(*sent_at));

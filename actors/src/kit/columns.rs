@@ -1,8 +1,10 @@
 //! A row's columns, one after the other. Looking for each of an article's fourteen columns by its name takes as many
 //! instructions as all else about the row, and a page has twenty rows.
 
+use std::error::Error;
+
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
+use tokio_postgres::types::{FromSql, Type};
 
 /// The columns of a row from one of them on, in the order in which the statement selects them.
 pub(crate) struct Columns<'a> {
@@ -26,5 +28,19 @@ impl<'a> Columns<'a> {
         let value = self.row.get(self.next);
         self.next += 1;
         value
+    }
+}
+
+/// A text that may be long. Whether its bytes are UTF-8 is found out many at a time: one after the other, a kilobyte takes
+/// a thousand instructions.
+pub(crate) struct LongText(pub(crate) String);
+
+impl FromSql<'_> for LongText {
+    fn from_sql(_: &Type, raw: &[u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(simdutf8::basic::from_utf8(raw)?.to_owned()))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        <&str as FromSql>::accepts(of)
     }
 }

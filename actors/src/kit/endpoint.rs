@@ -174,25 +174,31 @@ impl<M: Message> Endpoint<M> {
     }
 
     /// Hands the envelope to the living incarnation, however many have to be waited for.
-    async fn deliver(&self, mut envelope: Envelope<M>) {
+    async fn deliver(&self, envelope: Envelope<M>) {
+        let Some(mut envelope) = self.hand_over(envelope) else { return };
         let mut incarnations = self.0.incarnation.subscribe();
-        loop {
-            let actor = incarnations.borrow_and_update().clone();
-            if let Some(actor) = actor {
-                envelope.hand_to(Some(self.0.counters.generation()));
-                match actor.send_message(Mail::Deliver(envelope)) {
-                    Ok(()) => return,
-                    Err(MessagingErr::SendErr(Mail::Deliver(back))) => {
-                        envelope = back;
-                        envelope.hand_to(None);
-                    }
-                    // The other refusals cannot give the message back; its dropped reply port tells the caller.
-                    Err(_) => return,
-                }
+        // One may have come between the two.
+        incarnations.mark_changed();
+        while incarnations.changed().await.is_ok() {
+            match self.hand_over(envelope) {
+                None => return,
+                Some(back) => envelope = back,
             }
-            if incarnations.changed().await.is_err() {
-                return;
+        }
+    }
+
+    /// Gives the envelope back when nobody is alive who takes it.
+    fn hand_over(&self, mut envelope: Envelope<M>) -> Option<Envelope<M>> {
+        let actor = self.0.incarnation.borrow().clone();
+        let Some(actor) = actor else { return Some(envelope) };
+        envelope.hand_to(Some(self.0.counters.generation()));
+        match actor.send_message(Mail::Deliver(envelope)) {
+            Err(MessagingErr::SendErr(Mail::Deliver(mut back))) => {
+                back.hand_to(None);
+                Some(back)
             }
+            // The other refusals cannot give the message back; its dropped reply port tells the caller.
+            _ => None,
         }
     }
 

@@ -26,6 +26,7 @@ pub mod retry;
 pub mod routine;
 mod run;
 pub mod scope;
+pub mod shared;
 pub mod sql;
 mod sqlstate;
 pub mod trace;
@@ -35,6 +36,7 @@ pub use command::{Ask, Command};
 pub use endpoint::{Caller, Endpoint};
 pub use error::{Dependency, Failure, Fault};
 pub use scope::{Scope, Under};
+pub use shared::Shared;
 pub use trace::Trace;
 
 /// What a panic said.

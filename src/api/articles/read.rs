@@ -5,6 +5,7 @@ use actors::articles::message::{FindArticle, ListArticles};
 use actors::auth::UserId;
 use actors::text::Text;
 use hyper::StatusCode;
+use hyper::http::uri::PathAndQuery;
 use serde::Serialize;
 
 use super::{ArticleBody, respond, slug};
@@ -13,7 +14,7 @@ use crate::cursor::Cursor;
 use crate::error::ApiError;
 use crate::query::{Paging, Query, number};
 use crate::request::Request;
-use crate::response::{self, Response};
+use crate::response::{Listed, Response};
 
 /// Words to look for.
 type Search = Text<0, 200>;
@@ -142,12 +143,26 @@ async fn page(request: Request, list: ListArticles) -> Result<Response, ApiError
     let viewer = list.viewer;
     let Paging { limit, offset, before, after, .. } = paging;
     let list = ListArticles { search, author, favorited_by, before, after, limit: paging.wanted(), offset, ..list };
-    let page = request.app.system.articles.list(&request.caller, list).await?;
-    let (articles, more) = paging.cut(&page.articles);
+    let found = request.app.system.articles.list(&request.caller, list).await?;
+    let target = request.head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    // Who asked for the same at the same time is shown the same, and it takes longer to encode a page than to find it.
+    if let Some(shown) = found.made::<Shown>().filter(|shown| shown.target == target) {
+        return Ok(shown.page.respond());
+    }
+    let (articles, more) = paging.cut(&found.articles);
     let (next, previous) = links(&query, request.head.uri.path(), paging, articles, more);
     let articles: Vec<_> = articles.iter().map(|view| ArticleBody::new(view, viewer)).collect();
-    let page = PageBody { count: articles.len(), articles, total: page.total, limit, offset, next, previous };
-    response::list(&page, page.next.as_deref(), page.previous.as_deref())
+    let page = PageBody { count: articles.len(), articles, total: found.total, limit, offset, next, previous };
+    let page = Listed::new(&page, page.next.as_deref(), page.previous.as_deref())?;
+    let response = page.respond();
+    found.leave(Shown { target: target.to_owned(), page });
+    Ok(response)
+}
+
+/// A page as it is shown to all who asked at once for this very target, as the same reader.
+struct Shown {
+    target: String,
+    page: Listed,
 }
 
 /// Links to the pages beside this one: by number where the client counts so, else by cursor, which neither
