@@ -6,7 +6,7 @@ FROM rust:1.95-slim-bookworm AS build
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock Makefile ./
 COPY .cargo .cargo
 COPY actors actors
 COPY src src
@@ -15,11 +15,13 @@ COPY benches benches
 COPY examples examples
 # Migrations and statements are compiled into the binary: the final image holds no SQL files.
 COPY sql sql
+# How often the service does what: by that it is optimised.
+COPY profile profile
 # The cache mounts keep crates and compiled dependencies between builds, so that a change of ours compiles ours alone;
 # a mount is no part of the image, hence the copy out of it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --locked --profile dist --bin callboard \
+    make dist \
     && cp target/dist/callboard /usr/local/bin/callboard
 
 FROM debian:bookworm-slim AS callboard

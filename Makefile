@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint fmt bench load clean help packages test-packages
+.PHONY: run test lint fmt bench dist load clean help packages test-packages
 
 # Where cargo puts what it builds, whoever decides that: CARGO_TARGET_DIR, a configuration file or nobody.
 target = $$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
@@ -51,6 +51,14 @@ fmt: ## format the code
 bench: packages ## measure spans, log lines, asks, encoding and what requests allocate (see benches/README.md)
 	@cargo build --release --locked
 	@exec "$(target)/release/callboard" dev --ephemeral -- cargo bench --locked --benches
+
+# Named by what is in it, since cargo looks at the flags and not at the file. `loadtest/profile.sh` writes it.
+profile = $(target)/profile-$$(cksum < profile/callboard.profdata.gz | cut -d' ' -f1).profdata
+
+dist: ## build what ships: linked as a whole, and optimised for what it does under load (some ten minutes)
+	@mkdir -p "$(target)"
+	@gzip --decompress --stdout profile/callboard.profdata.gz > "$(profile)"
+	@RUSTFLAGS="$$RUSTFLAGS -C profile-use=$(profile)" cargo build --profile dist --locked --bin callboard
 
 load: ## measure what requests cost, beside a bare server, with servers of its own (see loadtest/README.md)
 	@exec loadtest/run.sh

@@ -36,7 +36,10 @@ target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target
 if [ -z "${BINARY:-}" ]; then
     PROFILE=${PROFILE:-dist}
     echo "building the service (ten minutes the first time) …"
-    cargo build --profile "$PROFILE" --locked --quiet
+    case $PROFILE in
+        dist) make --no-print-directory dist ;;
+        *) cargo build --profile "$PROFILE" --locked --quiet ;;
+    esac
     BINARY=$target/$PROFILE/callboard
 fi
 echo "building the floor and the crowd …"

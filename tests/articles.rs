@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
-use support::{Client, Service, Stage, at_once};
+use support::{Answer, Client, Service, Stage, at_once};
 
 const LISTED: [&str; 9] =
     ["author", "created_at", "description", "favorited", "favorites_count", "id", "slug", "title", "updated_at"];
@@ -245,6 +245,36 @@ async fn a_list_is_filtered_by_words_author_and_favorites() {
     let page = list(&api.client(), &format!("?search=plant&author={}&limit=1", bob.id)).await;
     let next = page["next"].as_str().unwrap();
     assert_eq!(api.client().get(next).await.expect(200)["count"], 1, "{next} keeps the filters");
+}
+
+#[tokio::test]
+async fn who_asks_for_a_page_together_with_others_is_shown_what_they_would_be_shown_alone() {
+    let stage = Stage::new().await;
+    let api = Service::start(&stage, &[]).await;
+    let (ann, bob) = (api.client().register("ann").await, api.client().register("bob").await);
+    for title in ["One", "Two", "Three"] {
+        ann.publish(title).await;
+    }
+    // One page, by three readers, each under three addresses that its links repeat.
+    let readers = [ann.client.clone(), bob.client.clone(), api.client()];
+    let targets = ["?limit=2", "?per_page=2", "?limit=2&offset=0"].map(|query| format!("/api/articles{query}"));
+    let asked: Vec<(Client, String)> =
+        readers.iter().flat_map(|reader| targets.iter().map(|target| (reader.clone(), target.clone()))).collect();
+    let said = |answer: &Answer| {
+        let header = |name| answer.header(name).map(str::to_owned);
+        (answer.expect(200), header("etag"), header("link"))
+    };
+    let mut alone = Vec::new();
+    for (reader, target) in &asked {
+        alone.push(said(&reader.get(target).await));
+    }
+    let together = at_once(20 * asked.len(), move |number| {
+        let (reader, target) = asked[number % asked.len()].clone();
+        async move { (number, reader.get(&target).await) }
+    });
+    for (number, answer) in together.await {
+        assert_eq!(said(&answer), alone[number % alone.len()]);
+    }
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ use super::envelope::{Content, Envelope, Mail};
 use super::error::{Dependency, Failure, Fault};
 use super::scope::Scope;
 use super::trace::Span;
+use super::under_way::UnderWay;
 
 /// The rules behind a batcher: what is done with the commands that gathered.
 pub trait Gather: Send + Sync + 'static {
@@ -100,8 +101,8 @@ pub(crate) struct State<G: Gather> {
     shared: Arguments<G>,
     waiting: VecDeque<Envelope<Ask<G::Command>>>,
     tasks: JoinSet<()>,
-    /// Flushes whose end we have not been told of.
-    busy: usize,
+    /// The flushes under way.
+    works: UnderWay,
     /// When the last of them began.
     begun: Instant,
     /// How many the last of them served.
@@ -131,7 +132,7 @@ impl<G: Gather> Actor for Batcher<G> {
             shared,
             waiting: VecDeque::new(),
             tasks: JoinSet::new(),
-            busy: 0,
+            works: UnderWay::default(),
             begun: Instant::now(),
             served: 0,
             flush_sent: false,
@@ -159,10 +160,8 @@ impl<G: Gather> Actor for Batcher<G> {
                 state.flush(&myself);
             }
             Mail::Late => state.late_sent = false,
-            Mail::Done => {
-                state.busy = state.busy.saturating_sub(1);
-                while state.tasks.try_join_next().is_some() {}
-            }
+            // A hand is free, which is looked at below.
+            Mail::Done => {}
             Mail::Nudge(nudge) => nudge.obey().await,
         }
         state.ask_for_flush(&myself);
@@ -172,9 +171,8 @@ impl<G: Gather> Actor for Batcher<G> {
     async fn post_stop(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         while !state.waiting.is_empty() {
             state.flush(&myself);
+            // While an actor drains it gets no word of ends.
             state.tasks.join_next().await;
-            // While an actor drains it gets no word of ends: the tasks themselves are counted.
-            state.busy = state.tasks.len();
         }
         while state.tasks.join_next().await.is_some() {}
         Ok(())
@@ -210,7 +208,7 @@ impl<G: Gather> State<G> {
     /// How long from now another flush may begin; `None` while only the end of one lets it.
     fn hand_free_after(&self, now: Instant) -> Option<Duration> {
         let Hands { most, another_after } = self.shared.hands;
-        match self.busy {
+        match self.works.count() {
             0 => Some(Duration::ZERO),
             busy if busy < most => Some(another_after.saturating_sub(now.saturating_duration_since(self.begun))),
             _ => None,
@@ -228,9 +226,10 @@ impl<G: Gather> State<G> {
             let gathered: Vec<_> = self.waiting.drain(..count).filter_map(|envelope| envelope.open(now)).collect();
             if let Some((batch, held)) = Batch::gather(gathered, now) {
                 let waits = batch.sent_at.iter().map(|sent_at| now.saturating_duration_since(*sent_at));
-                let work = self.shared.endpoint.begin(myself.clone(), held, waits);
+                let work = self.shared.endpoint.begin((myself.clone(), &self.works), held, waits);
                 let context = batch.scope.trace.context().clone();
-                self.busy += 1;
+                // Those that have ended leave their places.
+                while self.tasks.try_join_next().is_some() {}
                 self.tasks.spawn(batch.run(Arc::clone(&self.shared.gather), work).with_context(context));
             }
         }
@@ -301,11 +300,14 @@ impl<C: Command> Batch<C> {
         }
         // The spans end before the callers go on, so that a request's span outlives its hops'.
         drop(self.spans);
+        let many = self.ports.len() > 1;
         for (port, answer) in self.ports.into_iter().zip(answers) {
             port.answer(answer);
         }
-        // They go on before the actor hears that a hand is free.
-        tokio::task::yield_now().await;
+        if many {
+            // They go on before the actor hears that a hand is free, for they may ask again.
+            tokio::task::yield_now().await;
+        }
         drop(work);
     }
 }

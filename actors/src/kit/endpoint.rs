@@ -28,6 +28,7 @@ use super::envelope::{Content, Envelope, Mail};
 use super::error::Failure;
 use super::metrics;
 use super::trace::Trace;
+use super::under_way::UnderWay;
 
 /// How often an idempotent command is asked again when its actor died with it in hand. An actor that keeps
 /// crashing meets the same message more than once; a message that kills actors must not do so for ever.
@@ -205,7 +206,7 @@ impl<M: Message> Endpoint<M> {
     /// Notes that work on messages begins; what is returned notes its end, however it ends.
     pub(crate) fn begin(
         &self,
-        actor: ActorRef<Mail<M>>,
+        (actor, works): (ActorRef<Mail<M>>, &UnderWay),
         held: Held,
         waited: impl Iterator<Item = Duration>,
     ) -> InFlight<M> {
@@ -214,15 +215,17 @@ impl<M: Message> Endpoint<M> {
         self.0.counters.in_flight.fetch_add(count, Ordering::Relaxed);
         let started = held.since;
         self.0.counters.take_up(held);
-        InFlight { endpoint: self.clone(), actor, number, count, came_to: None, started }
+        works.begin();
+        InFlight { endpoint: self.clone(), actor, works: works.clone(), number, count, came_to: None, started }
     }
 }
 
 /// Messages being worked on. Dropping it, at the end of the work or by a panic or because the actor
-/// ended, corrects the counters and tells the actor that it has a hand free.
+/// ended, corrects the counters and tells the actor that it has a hand free, if messages wait for one.
 pub(crate) struct InFlight<M: Message> {
     endpoint: Endpoint<M>,
     actor: ActorRef<Mail<M>>,
+    works: UnderWay,
     /// Of the first message.
     number: u64,
     count: u64,
@@ -249,7 +252,9 @@ impl<M: Message> Drop for InFlight<M> {
         counters.handled.fetch_add(self.count - failed, Ordering::Relaxed);
         counters.failed.fetch_add(failed, Ordering::Relaxed);
         instruments.handled(took);
-        // An actor that has ended needs no word.
-        let _ = self.actor.send_message(Mail::Done);
+        if self.works.end(counters) {
+            // An actor that has ended needs no word.
+            let _ = self.actor.send_message(Mail::Done);
+        }
     }
 }

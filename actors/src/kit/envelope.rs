@@ -90,7 +90,7 @@ pub enum Mail<M: Message> {
     Flush,
     /// The flush under way takes long: another may begin (batchers only; sent to oneself, by a clock).
     Late,
-    /// A task of this actor ended.
+    /// A task of this actor ended, while messages wait for a hand.
     Done,
     /// From the supervisor, the watchdog, or whoever injects faults.
     Nudge(Nudge),

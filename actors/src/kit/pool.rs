@@ -19,6 +19,7 @@ use super::counters::Held;
 use super::endpoint::Endpoint;
 use super::envelope::{Content, Envelope, Mail};
 use super::scope::Scope;
+use super::under_way::UnderWay;
 
 /// The rules behind a pool: what is done with one message.
 pub trait Worker: Send + Sync + 'static {
@@ -49,8 +50,7 @@ pub(crate) struct State<W: Worker> {
     shared: Arguments<W>,
     waiting: VecDeque<Envelope<W::Message>>,
     tasks: JoinSet<()>,
-    /// Tasks whose end we have not been told of.
-    busy: usize,
+    works: UnderWay,
 }
 
 impl<W: Worker> Actor for Pool<W> {
@@ -64,7 +64,7 @@ impl<W: Worker> Actor for Pool<W> {
         shared: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         shared.endpoint.install(myself);
-        Ok(State { shared, waiting: VecDeque::new(), tasks: JoinSet::new(), busy: 0 })
+        Ok(State { shared, waiting: VecDeque::new(), tasks: JoinSet::new(), works: UnderWay::default() })
     }
 
     async fn handle(
@@ -75,11 +75,8 @@ impl<W: Worker> Actor for Pool<W> {
     ) -> Result<(), ActorProcessingErr> {
         match mail {
             Mail::Deliver(envelope) => state.waiting.push_back(envelope),
-            Mail::Done => {
-                state.busy = state.busy.saturating_sub(1);
-                while state.tasks.try_join_next().is_some() {}
-            }
-            Mail::Flush | Mail::Late => {}
+            // A hand is free, which is looked at below.
+            Mail::Done | Mail::Flush | Mail::Late => {}
             Mail::Nudge(nudge) => nudge.obey().await,
         }
         state.fill_hands(&myself);
@@ -89,8 +86,7 @@ impl<W: Worker> Actor for Pool<W> {
     async fn post_stop(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         state.fill_hands(&myself);
         while state.tasks.join_next().await.is_some() {
-            // While an actor drains it gets no word of ends: the tasks themselves are counted.
-            state.busy = state.tasks.len();
+            // While an actor drains it gets no word of ends.
             state.fill_hands(&myself);
         }
         Ok(())
@@ -99,7 +95,7 @@ impl<W: Worker> Actor for Pool<W> {
 
 impl<W: Worker> State<W> {
     fn fill_hands(&mut self, myself: &ActorRef<Mail<W::Message>>) {
-        while self.busy < self.shared.hands {
+        while self.works.count() < self.shared.hands {
             let Some(envelope) = self.waiting.pop_front() else { return };
             if let Some(content) = envelope.open(Instant::now()) {
                 self.start(content, myself.clone());
@@ -116,11 +112,12 @@ impl<W: Worker> State<W> {
         span.trace().set(|| [KeyValue::new("callboard.actor.queue_ms", waited.as_secs_f64() * 1e3)]);
         let held =
             Held { since: now, generation: generation.unwrap_or_default(), first, numbers: vec![number], strikes };
-        let mut work = self.shared.endpoint.begin(myself, held, std::iter::once(waited));
+        let mut work = self.shared.endpoint.begin((myself, &self.works), held, std::iter::once(waited));
         let worker = Arc::clone(&self.shared.worker);
         let scope = Scope::new(span.trace().clone(), deadline);
         let context = span.trace().context().clone();
-        self.busy += 1;
+        // Those that have ended leave their places.
+        while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(
             async move {
                 let outcome = worker.handle(message, scope).await;
