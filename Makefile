@@ -52,13 +52,14 @@ bench: packages ## measure spans, log lines, asks, encoding and what requests al
 	@cargo build --release --locked
 	@exec "$(target)/release/callboard" dev --ephemeral -- cargo bench --locked --benches
 
-# Named by what is in it, since cargo looks at the flags and not at the file. `loadtest/profile.sh` writes it.
+# Named by what is in it, since cargo looks at the flags and not at the file. `loadtest/profile.sh` writes it. Of functions that
+# have changed since, the compiler would tell one by one.
 profile = $(target)/profile-$$(cksum < profile/callboard.profdata.gz | cut -d' ' -f1).profdata
 
 dist: ## build what ships: linked as a whole, and optimised for what it does under load (some ten minutes)
 	@mkdir -p "$(target)"
 	@gzip --decompress --stdout profile/callboard.profdata.gz > "$(profile)"
-	@RUSTFLAGS="$$RUSTFLAGS -C profile-use=$(profile)" cargo build --profile dist --locked --bin callboard
+	@RUSTFLAGS="$$RUSTFLAGS -C profile-use=$(profile) -C llvm-args=-no-pgo-warn-mismatch" cargo build --profile dist --locked --bin callboard
 
 load: ## measure what requests cost, beside a bare server, with servers of its own (see loadtest/README.md)
 	@exec loadtest/run.sh

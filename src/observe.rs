@@ -75,7 +75,7 @@ pub async fn answer(
     let mut response = answered.unwrap_or_else(|error| response::error(error, &trace_id(&trace)));
     drop(active);
     response = http::finish(response, asked, &app.config).await;
-    decorate(&mut response, &id, &trace);
+    decorate(&mut response, id, &trace);
     if let Some(standing) = noted.get() {
         throttling::show(standing, &mut response);
     }
@@ -196,9 +196,9 @@ pub(crate) fn new_request_id() -> HeaderValue {
 }
 
 /// The headers that every answer has.
-pub(crate) fn decorate(response: &mut Response, id: &HeaderValue, trace: &Trace) {
+pub(crate) fn decorate(response: &mut Response, id: HeaderValue, trace: &Trace) {
     let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id.clone());
+    headers.insert(REQUEST_ID, id);
     if let Some(Ok(value)) = trace.traceparent().map(HeaderValue::try_from) {
         headers.insert(TRACERESPONSE, value);
     }

@@ -1,6 +1,7 @@
 //! The image can be built from what its build is given, and from nothing else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
@@ -25,4 +26,16 @@ fn cargo_finds_everything_that_the_manifest_names_among_what_is_copied() {
         .output()
         .unwrap();
     assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+}
+
+#[test]
+fn what_the_image_is_optimised_by_is_a_profile_that_knows_the_service() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packed = std::fs::File::open(root.join("profile/callboard.profdata.gz")).unwrap();
+    let mut profile = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut profile).unwrap();
+    // LLVM's mark of an indexed profile.
+    assert!(profile.starts_with(b"\xfflprofi\x81"));
+    let makefile = std::fs::read_to_string(root.join("Makefile")).unwrap();
+    assert!(makefile.contains("profile/callboard.profdata.gz") && makefile.contains("profile-use="));
 }

@@ -58,7 +58,7 @@ fn text() -> Vec<u8> {
     };
     let trace = Trace::unrecorded(new_trace_id(), TraceState::NONE, None);
     let mut response = response::error(error, &trace.span_context().trace_id().to_string());
-    crate::observe::decorate(&mut response, &crate::observe::new_request_id(), &trace);
+    crate::observe::decorate(&mut response, crate::observe::new_request_id(), &trace);
     let (head, body) = response.into_parts();
     // It is there as a whole.
     let body = body.collect().now_or_never().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
