@@ -124,10 +124,16 @@ async fn a_restart_that_cost_a_request_stands_in_its_trace_and_the_request_is_an
     })
     .await;
     crash(&service, "root/articles/by_slug").await;
-    let restart = ledger(&service, 1).await.remove(0);
+    // As the tree has it: the ledger is read by the connections that the read which was lost, and the one that was asked for
+    // in its place, hold up until the lock is gone or their time is over.
+    eventually("the actor is back", async || {
+        (service.actor("root/articles/by_slug").await["incarnation"] == 2).then_some(())
+    })
+    .await;
     lock.rollback().await.unwrap();
     let answer = reading.await.unwrap();
     answer.expect(200);
+    let restart = ledger(&service, 1).await.remove(0);
     assert_eq!(restart["trace_id"], answer.trace_id());
     let spans =
         receiver.trace(&answer.trace_id(), &["actor restart root/articles/by_slug", "GET /api/articles/{slug}"]).await;
