@@ -205,7 +205,8 @@ async fn an_actor_that_hangs_is_killed_and_no_reader_notices() {
 #[tokio::test]
 async fn a_process_that_makes_no_progress_says_so_while_it_still_answers() {
     let stage = Stage::new().await;
-    let service = Service::run(&stage, &["serve", "--no-workers"], &[("ACTOR_TURN_MS", "100")]).await;
+    // Longer than the machine stands still when it has much else to do.
+    let service = Service::run(&stage, &["serve", "--no-workers"], &[("ACTOR_TURN_MS", "1000")]).await;
     service.operator().get("/healthz").await.expect(200);
     // Nobody is above the root, who could kill it: only a fresh process helps.
     assert_eq!(service.operator().ask("/actors/root/hang").await.status, 202);

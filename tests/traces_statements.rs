@@ -76,7 +76,10 @@ async fn a_sampled_statement_names_its_span_to_postgresql_where_the_settings_say
 #[tokio::test]
 async fn what_redis_is_asked_is_seen_and_so_is_that_it_does_not_answer() {
     let (stage, receiver) = (Stage::new().await, Receiver::start().await);
-    let nobody = format!("redis://{}", vacant().await);
+    // Bound and not listened at: who connects is refused, and nobody else gets the port.
+    let vacant = tokio::net::TcpSocket::new_v4().unwrap();
+    vacant.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = format!("redis://{}", vacant.local_addr().unwrap());
     for (url, error) in [(stage.redis_url.as_str(), None), (nobody.as_str(), Some("connection"))] {
         let more = [("RATE_LIMITS", "on"), ("REDIS_URL", url), ("RATE_LIMIT_REDIS_TIMEOUT_MS", "20000")];
         let service = exporting(&stage, &["serve", "--no-workers"], &receiver.endpoint, &more).await;
@@ -91,11 +94,6 @@ async fn what_redis_is_asked_is_seen_and_so_is_that_it_does_not_answer() {
         assert_eq!(script.attributes.get("error.type").map(String::as_str), error);
         assert_eq!(script.status, if error.is_some() { 2 } else { 0 });
     }
-}
-
-/// An address where nobody listens.
-async fn vacant() -> std::net::SocketAddr {
-    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 #[tokio::test]
