@@ -36,6 +36,10 @@ fn what_the_image_is_optimised_by_is_a_profile_that_knows_the_service() {
     flate2::read::GzDecoder::new(packed).read_to_end(&mut profile).unwrap();
     // LLVM's mark of an indexed profile.
     assert!(profile.starts_with(b"\xfflprofi\x81"));
+    // Functions are in it by their names.
+    for name in ["_ZN9callboard", "_ZN6actors", "_ZN5hyper"] {
+        assert!(profile.windows(name.len()).any(|part| part == name.as_bytes()), "{name}");
+    }
     let makefile = std::fs::read_to_string(root.join("Makefile")).unwrap();
     assert!(makefile.contains("profile/callboard.profdata.gz") && makefile.contains("profile-use="));
 }

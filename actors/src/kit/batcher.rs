@@ -30,7 +30,7 @@ use super::envelope::{Content, Envelope, Mail};
 use super::error::{Dependency, Failure, Fault};
 use super::scope::Scope;
 use super::trace::Span;
-use super::under_way::UnderWay;
+use super::works::Works;
 
 /// The rules behind a batcher: what is done with the commands that gathered.
 pub trait Gather: Send + Sync + 'static {
@@ -102,7 +102,7 @@ pub(crate) struct State<G: Gather> {
     waiting: VecDeque<Envelope<Ask<G::Command>>>,
     tasks: JoinSet<()>,
     /// The flushes under way.
-    works: UnderWay,
+    works: Works,
     /// When the last of them began.
     begun: Instant,
     /// How many the last of them served.
@@ -132,7 +132,7 @@ impl<G: Gather> Actor for Batcher<G> {
             shared,
             waiting: VecDeque::new(),
             tasks: JoinSet::new(),
-            works: UnderWay::default(),
+            works: Works::default(),
             begun: Instant::now(),
             served: 0,
             flush_sent: false,

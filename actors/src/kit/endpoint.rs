@@ -28,7 +28,7 @@ use super::envelope::{Content, Envelope, Mail};
 use super::error::Failure;
 use super::metrics;
 use super::trace::Trace;
-use super::under_way::UnderWay;
+use super::works::Works;
 
 /// How often an idempotent command is asked again when its actor died with it in hand. An actor that keeps
 /// crashing meets the same message more than once; a message that kills actors must not do so for ever.
@@ -206,7 +206,7 @@ impl<M: Message> Endpoint<M> {
     /// Notes that work on messages begins; what is returned notes its end, however it ends.
     pub(crate) fn begin(
         &self,
-        (actor, works): (ActorRef<Mail<M>>, &UnderWay),
+        (actor, works): (ActorRef<Mail<M>>, &Works),
         held: Held,
         waited: impl Iterator<Item = Duration>,
     ) -> InFlight<M> {
@@ -225,7 +225,7 @@ impl<M: Message> Endpoint<M> {
 pub(crate) struct InFlight<M: Message> {
     endpoint: Endpoint<M>,
     actor: ActorRef<Mail<M>>,
-    works: UnderWay,
+    works: Works,
     /// Of the first message.
     number: u64,
     count: u64,

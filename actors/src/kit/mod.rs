@@ -30,7 +30,7 @@ pub mod shared;
 pub mod sql;
 mod sqlstate;
 pub mod trace;
-mod under_way;
+mod works;
 pub mod writers;
 
 pub use command::{Ask, Command};

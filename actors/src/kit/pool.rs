@@ -19,7 +19,7 @@ use super::counters::Held;
 use super::endpoint::Endpoint;
 use super::envelope::{Content, Envelope, Mail};
 use super::scope::Scope;
-use super::under_way::UnderWay;
+use super::works::Works;
 
 /// The rules behind a pool: what is done with one message.
 pub trait Worker: Send + Sync + 'static {
@@ -50,7 +50,7 @@ pub(crate) struct State<W: Worker> {
     shared: Arguments<W>,
     waiting: VecDeque<Envelope<W::Message>>,
     tasks: JoinSet<()>,
-    works: UnderWay,
+    works: Works,
 }
 
 impl<W: Worker> Actor for Pool<W> {
@@ -64,7 +64,7 @@ impl<W: Worker> Actor for Pool<W> {
         shared: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         shared.endpoint.install(myself);
-        Ok(State { shared, waiting: VecDeque::new(), tasks: JoinSet::new(), works: UnderWay::default() })
+        Ok(State { shared, waiting: VecDeque::new(), tasks: JoinSet::new(), works: Works::default() })
     }
 
     async fn handle(

@@ -19,9 +19,9 @@ use super::counters::Counters;
 
 /// The works of one incarnation: what an earlier one left behind is not among them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct UnderWay(Arc<AtomicUsize>);
+pub(crate) struct Works(Arc<AtomicUsize>);
 
-impl UnderWay {
+impl Works {
     /// How many there are. To be asked by the actor, with the message that asks for a hand in its own.
     pub(crate) fn count(&self) -> usize {
         fence(Ordering::SeqCst);
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn an_actor_is_told_of_an_end_only_while_messages_wait() {
-        let (works, counters) = (UnderWay::default(), Arc::new(Counters::new(1)));
+        let (works, counters) = (Works::default(), Arc::new(Counters::new(1)));
         works.begin();
         works.begin();
         let waits = counters.place();
