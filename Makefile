@@ -58,7 +58,8 @@ profile = $(target)/profile-$$(cksum < profile/callboard.profdata.gz | cut -d' '
 
 dist: ## build what ships: linked as a whole, and optimised for what it does under load (some ten minutes)
 	@mkdir -p "$(target)"
-	@gzip --decompress --stdout profile/callboard.profdata.gz > "$(profile)"
+	@# Not written again: all that was built by it would be built anew, since cargo goes by the file's age.
+	@[ -f "$(profile)" ] || { gzip --decompress --stdout profile/callboard.profdata.gz > "$(profile).new" && mv "$(profile).new" "$(profile)"; }
 	@RUSTFLAGS="$$RUSTFLAGS -C profile-use=$(profile) -C llvm-args=-no-pgo-warn-mismatch" cargo build --profile dist --locked --bin callboard
 
 load: ## measure what requests cost, beside a bare server, with servers of its own (see loadtest/README.md)

@@ -12,7 +12,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::app::{self, Role};
-use crate::config::{Config, Mistake};
+use crate::config::{self, Config, Mistake};
 use crate::develop;
 use crate::operate;
 use crate::telemetry::{self, Telemetry};
@@ -75,7 +75,8 @@ const QUIET: &str = "off,callboard=info,callboard::telemetry=off";
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let threads = config::worker_threads(variable);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime cannot be started: {error}")),
     };

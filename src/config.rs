@@ -13,7 +13,7 @@ use actors::auth;
 use actors::kit::retry::Backoff;
 use actors::kit::{postgres, redis};
 use actors::notifications::Streams;
-use actors::supervision::{ledger, watchdog};
+use actors::supervision::watchdog;
 use actors::{throttle, webhooks};
 
 use crate::http::cors::Origins;
@@ -22,11 +22,15 @@ use crate::webhooks::{Allowed, Authorities, Client};
 
 mod front;
 mod hidden;
+mod limits;
+mod threads;
 mod throttling;
 mod tracing;
 
 pub use front::Front;
 pub use hidden::Hidden;
+pub use limits::Limits;
+pub use threads::worker_threads;
 pub use tracing::{Excluded, Propagation, Tracing};
 
 /// How often the watchdog looks at the actors.
@@ -67,53 +71,10 @@ pub struct Config {
     pub tracing: Tracing,
     /// What this process is called in the ledger.
     pub node: String,
+    /// Threads that run tasks, see [`worker_threads`].
+    pub worker_threads: usize,
     /// Every limit.
     pub limits: Limits,
-}
-
-/// Every limit of queues, pools, waits and sizes.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// What a client may take of the front.
-    pub front: Front,
-    /// What a request may take in all.
-    pub request_within: Duration,
-    /// Messages that may wait at each actor.
-    pub mailbox: usize,
-    /// Messages in one statement.
-    pub batch: usize,
-    /// Streams of notifications that may be open at once.
-    pub live_streams: usize,
-    /// Those of one user.
-    pub live_streams_per_user: usize,
-    /// What an attempt of a job may take.
-    pub job_within: Duration,
-    /// The bound on the wait after a job's first failed attempt.
-    pub job_backoff: Duration,
-    /// That bound never exceeds this.
-    pub job_backoff_cap: Duration,
-    /// Processes that may die with one and the same job before it is a dead letter.
-    pub job_deaths: i32,
-    /// How long completed and cancelled jobs are kept.
-    pub jobs_keep: Duration,
-    /// Messages to webhooks that are sent at once, in all processes together.
-    pub webhooks_at_once: u32,
-    /// The bound on the wait after a webhook's first failed attempt.
-    pub webhook_backoff: Duration,
-    /// That bound never exceeds this.
-    pub webhook_backoff_cap: Duration,
-    /// How long deliveries to webhooks are kept that are over.
-    pub webhook_deliveries_keep: Duration,
-    /// How long an actor's turn may take.
-    pub turn: Duration,
-    /// How long a message may be in hand while others wait.
-    pub hold: Duration,
-    /// How much of the restart ledger is kept.
-    pub ledger: ledger::Keep,
-    /// Between saying that we are not ready and accepting nothing more.
-    pub shutdown_delay: Duration,
-    /// What requests and actors have to come to an end.
-    pub shutdown_grace: Duration,
 }
 
 /// A setting that is wrong.
@@ -133,7 +94,7 @@ impl Config {
     /// Every mistake there is.
     pub fn from(read: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Mistake>> {
         let mut table = Table { read, mistakes: Vec::new() };
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let cores = cores();
         let admin_addr = table.address("ADMIN_ADDR", "127.0.0.1:8001");
         let admin_token = table.text("ADMIN_TOKEN").map(Hidden::from);
         if admin_token.is_none() && admin_addr.is_some_and(|address| !address.ip().is_loopback()) {
@@ -158,7 +119,8 @@ impl Config {
         let webhooks_allowed = table.parsed("WEBHOOKS_ALLOW_PRIVATE", Allowed::parse).unwrap_or_default();
         let webhooks_authorities = table.parsed("WEBHOOKS_CA_FILE", Authorities::read).unwrap_or_default();
         let trusted_proxies = table.parsed("TRUSTED_PROXIES", Proxies::parse).unwrap_or_default();
-        let limits = table.limits();
+        let limits = Limits::read(&mut table);
+        let worker_threads = table.worker_threads(cores);
         let auth = table.auth(secrets, cores, writers, &limits);
         let node = table.text("NODE_NAME").unwrap_or_else(node_name);
         match (http_addr, admin_addr, postgres, redis, auth) {
@@ -182,6 +144,7 @@ impl Config {
                     compress_from,
                     tracing,
                     node,
+                    worker_threads,
                     limits,
                 })
             }
@@ -221,6 +184,11 @@ impl Config {
     }
 }
 
+/// How many there are for us, as far as the system tells.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
 /// The machine and the process: in a container the latter is always 1.
 fn node_name() -> String {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
@@ -234,37 +202,6 @@ struct Table<R> {
 }
 
 impl<R: Fn(&str) -> Option<String>> Table<R> {
-    fn limits(&mut self) -> Limits {
-        let request_within = self.millis("HTTP_REQUEST_TIMEOUT_MS", 10_000);
-        // Nobody waits for longer than a request may take: what is in hand for longer is stuck.
-        let hold = u64::try_from(request_within.as_millis()).unwrap_or(u64::MAX).saturating_add(2000);
-        Limits {
-            front: Front::read(self),
-            request_within,
-            mailbox: self.count("MAILBOX_CAPACITY", 1024),
-            batch: self.count("BATCH_MAX", 128),
-            live_streams: self.count("LIVE_STREAMS_MAX", 10_000),
-            live_streams_per_user: self.count("LIVE_STREAMS_PER_USER", 8),
-            job_within: self.millis("JOB_TIMEOUT_MS", 60_000),
-            job_backoff: self.millis("JOB_BACKOFF_MS", 1000),
-            job_backoff_cap: self.millis("JOB_BACKOFF_CAP_MS", 60_000),
-            job_deaths: i32::try_from(self.number("JOB_DEATHS", 3, 1)).unwrap_or(i32::MAX),
-            jobs_keep: self.seconds("JOBS_KEEP_SECONDS", 7 * 24 * 3600),
-            webhooks_at_once: u32::try_from(self.number("WEBHOOKS_AT_ONCE", 4, 1)).unwrap_or(u32::MAX),
-            webhook_backoff: self.millis("WEBHOOK_BACKOFF_MS", 5000),
-            webhook_backoff_cap: self.millis("WEBHOOK_BACKOFF_CAP_MS", 3_600_000),
-            webhook_deliveries_keep: self.seconds("WEBHOOK_DELIVERIES_KEEP_SECONDS", 30 * 24 * 3600),
-            turn: Duration::from_millis(self.number("ACTOR_TURN_MS", 3000, 40)),
-            hold: Duration::from_millis(self.number("ACTOR_HOLD_MS", hold, 1)),
-            ledger: ledger::Keep {
-                age: self.seconds("LEDGER_KEEP_SECONDS", 30 * 24 * 3600),
-                rows: self.count("LEDGER_KEEP_ROWS", 100_000),
-            },
-            shutdown_delay: self.millis("SHUTDOWN_DELAY_MS", 1000),
-            shutdown_grace: self.millis("SHUTDOWN_GRACE_MS", 20_000),
-        }
-    }
-
     fn text(&self, variable: &str) -> Option<String> {
         (self.read)(variable).filter(|value| !value.is_empty())
     }

@@ -64,7 +64,7 @@ pub struct Article {
 #[derive(Debug, Clone)]
 pub struct View {
     /// What all readers see.
-    pub article: Arc<Article>,
+    pub article: Arc<Shared<Article>>,
     /// Whether this one favorited it.
     pub favorited: bool,
 }

@@ -65,8 +65,9 @@ impl Articles {
                 .collect(),
         };
         let mut children = vec![
-            // One hand each: a second read beside the first would only make both smaller, and neither waits for a lock.
-            child::batcher(&articles.by_slug, Arc::new(workers::BySlug(postgres.clone())), 1, batch),
+            // What one statement found is encoded while the other is under way.
+            child::batcher(&articles.by_slug, Arc::new(workers::BySlug(postgres.clone())), 2, batch),
+            // One hand: two statements that take long would keep all connections from those that do not.
             child::batcher(&articles.pages, Arc::new(workers::Pages(postgres.clone())), 1, batch),
             // These may take long, and not all of them alike.
             child::batcher(&articles.lists, Arc::new(workers::Lists(postgres.clone())), 4, batch),

@@ -17,7 +17,7 @@ use crate::auth::{Email, UserId};
 use crate::kit::columns::{Columns, LongText};
 use crate::kit::postgres::Postgres;
 use crate::kit::sql::Statement;
-use crate::kit::{Fault, Scope};
+use crate::kit::{Fault, Scope, Shared};
 use crate::sql;
 use crate::text::Text;
 
@@ -56,7 +56,7 @@ fn author(mut columns: Columns<'_>) -> Author {
 }
 
 /// An article with those of the viewers who favorited it.
-pub(super) type Found = (Arc<Article>, Vec<i64>);
+pub(super) type Found = (Arc<Shared<Article>>, Vec<i64>);
 
 pub(super) async fn find_by_slugs(
     db: &Postgres,
@@ -66,7 +66,7 @@ pub(super) async fn find_by_slugs(
 ) -> Result<HashMap<Slug, Found>, Fault> {
     let rows = db.read(scope, sql!("articles/find_by_slugs"), &[&slugs, &viewers]).await?;
     let found = |row: &Row| {
-        let article = Arc::new(article(row, body_of(row)));
+        let article = Shared::new(article(row, body_of(row)));
         (article.slug.clone(), (article, row.get("favorited_by")))
     };
     Ok(rows.iter().map(found).collect())
@@ -129,7 +129,7 @@ pub(super) async fn add_up(db: &Postgres, scope: &Scope) -> Result<(), Fault> {
 fn page(rows: &[Row]) -> Page {
     let total = rows.first().map_or(0, |row| row.get("total"));
     let on_page = rows.iter().filter(|row| row.get::<_, Option<i64>>("id").is_some());
-    let view = |row: &Row| View { article: Arc::new(article(row, None)), favorited: row.get("favorited") };
+    let view = |row: &Row| View { article: Shared::new(article(row, None)), favorited: row.get("favorited") };
     Page { articles: on_page.map(view).collect(), total }
 }
 
@@ -276,7 +276,7 @@ pub(super) async fn update(db: &Postgres, scope: &Scope, change: &UpdateArticle)
         Some(row) if !row.get::<_, bool>("there") => Changed::Missing,
         Some(row) if row.get::<_, Option<i64>>("id").is_none() => Changed::NotExpected,
         Some(row) => {
-            Changed::Done(View { article: Arc::new(article(row, body_of(row))), favorited: row.get("favorited") })
+            Changed::Done(View { article: Shared::new(article(row, body_of(row))), favorited: row.get("favorited") })
         }
     })
 }

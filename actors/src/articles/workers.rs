@@ -75,7 +75,7 @@ impl Gather for Pages {
     async fn run(&self, commands: &[ListArticles], scope: &Scope) -> Answers<ListArticles> {
         let queries: Vec<&ListArticles> = asking(commands).into_iter().map(|(query, _)| query).collect();
         let pages = store::pages(&self.0, scope, &queries).await?;
-        let found = queries.into_iter().zip(pages.into_iter().map(Shared::new).map(Arc::new)).collect();
+        let found = queries.into_iter().zip(pages.into_iter().map(Shared::new)).collect();
         Ok(answers(commands, &found))
     }
 }
@@ -108,7 +108,7 @@ impl Lists {
             Chosen::Favorited(user) => store::favorited(&self.0, &scope, query, user).await?,
             Chosen::Near | Chosen::Otherwise => store::list(&self.0, &scope, query).await?,
         };
-        Ok((query, Arc::new(Shared::new(page))))
+        Ok((query, Shared::new(page)))
     }
 }
 
@@ -166,7 +166,8 @@ fn new<'a>(article: &'a CreateArticle, trace: Option<&Trace>) -> New<'a> {
 
 /// The answer, if there is one yet.
 fn settled(made: Made) -> Option<Settled> {
-    let published = |article, before| Published { view: View { article: Arc::new(article), favorited: false }, before };
+    let published =
+        |article, before| Published { view: View { article: Shared::new(article), favorited: false }, before };
     match made {
         Made::Now(article) => Some(Ok(published(article, false))),
         Made::Before(article) => Some(Ok(published(article, true))),

@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
 use crate::articles::store::{article, body_of};
 use crate::articles::{Article, Slug};
 use crate::auth::UserId;
 use crate::kit::postgres::Postgres;
-use crate::kit::{Fault, Scope};
+use crate::kit::{Fault, Scope, Shared};
 use crate::sql;
 
 /// An article and somebody who likes it, or not.
@@ -18,7 +16,7 @@ pub(super) type Pair = (Slug, UserId);
 /// A pair as it was, and its article as it is.
 pub(super) struct Set {
     pub(super) was_favorited: bool,
-    pub(super) article: Arc<Article>,
+    pub(super) article: Arc<Shared<Article>>,
 }
 
 /// A pair, its wanted state, and the trace that its job belongs to.
@@ -31,10 +29,14 @@ pub(super) async fn set(db: &Postgres, scope: &Scope, wishes: &[Wish]) -> Result
     let wanted: Vec<bool> = wishes.iter().map(|(_, wanted, _)| *wanted).collect();
     let traces: Vec<Option<&str>> = wishes.iter().map(|(.., trace)| trace.as_deref()).collect();
     let rows = db.write(scope, sql!("favorites/set"), &[&slugs, &users, &wanted, &traces]).await?;
-    let set = |row: &Row| {
-        let article = Arc::new(article(row, body_of(row)));
-        let pair = (article.slug.clone(), UserId(row.get("user_id")));
-        (pair, Set { was_favorited: row.get("was_favorited"), article })
-    };
-    Ok(rows.iter().map(set).collect())
+    let mut set = HashMap::with_capacity(wishes.len());
+    for row in &rows {
+        let article = Shared::new(article(row, body_of(row)));
+        let (users, were_favorited): (Vec<i64>, Vec<bool>) = (row.get("user_ids"), row.get("were_favorited"));
+        set.extend(users.into_iter().zip(were_favorited).map(|(user, was_favorited)| {
+            let pair = (article.slug.clone(), UserId(user));
+            (pair, Set { was_favorited, article: Arc::clone(&article) })
+        }));
+    }
+    Ok(set)
 }

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! A lone caller waits for nobody. Where several gathered last time, the next flush lets all tasks have a turn first that
-//! can go on, for whoever has just been answered may ask again; and another as long as a turn brings more, a few at most. One hand gathers most: a second statement beside the first
-//! would only make both smaller. Where one may be held up by somebody's lock, another hand is taken when it has been at
+//! can go on, for whoever has just been answered may ask again; and another as long as a turn brings more, a few at most.
+//! One hand gathers most, and everybody waits for the same statement; with two, what one found is worked on while the other
+//! is under way. Where one may be held up by somebody's lock, another hand is taken when it has been at
 //! it for a while ([`Hands::another_after`]). A statement serves only messages that had arrived before it began, which is
 //! what makes its answer fresh. When PostgreSQL refuses a batch, its messages are tried again one by one; a message whose
 //! batch panicked, or was killed for taking too long, is worked on alone when it is asked again. So one cannot spoil it
@@ -44,9 +45,9 @@ pub trait Gather: Send + Sync + 'static {
 /// One answer for each command, in their order.
 pub type Answers<C> = Result<Vec<Result<<C as Command>::Reply, <C as Command>::Refusal>>, Fault>;
 
-/// How often everybody has a turn before a flush, at the most. With 64 clients the second brings a tenth more, and those
-/// after it little (`loadtest/NOTES.md`).
-const TURNS: usize = 4;
+/// How often everybody has a turn before a flush, at the most. With 64 clients the second brings a tenth more; those after it
+/// make batches larger and processors idle, for everybody waits for the same statement (`loadtest/NOTES.md`).
+const TURNS: usize = 2;
 
 /// How many flushes may be under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::ops::Deref;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// An answer, and what was made of it.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub struct Shared<T> {
 
 impl<T> Shared<T> {
     /// Shares an answer of which nothing was made yet.
-    pub fn new(answer: T) -> Self {
-        Self { answer, made: OnceLock::new() }
+    pub fn new(answer: T) -> Arc<Self> {
+        Arc::new(Self { answer, made: OnceLock::new() })
     }
 
     /// What the first made of it, if that is of this type.
@@ -25,10 +25,12 @@ impl<T> Shared<T> {
         self.made.get()?.downcast_ref()
     }
 
-    /// Leaves this for the others, unless somebody did before.
-    pub fn leave<M: Send + Sync + 'static>(&self, made: M) {
-        // Two who come at once make the same of it.
-        let _ = self.made.set(Box::new(made));
+    /// Leaves this for the others if there are any, unless somebody did before.
+    pub fn leave<M: Send + Sync + 'static>(self: &Arc<Self>, made: impl FnOnce() -> M) {
+        if Arc::strong_count(self) > 1 {
+            // Two who come at once make the same of it.
+            let _ = self.made.set(Box::new(made()));
+        }
     }
 }
 
@@ -47,10 +49,18 @@ mod tests {
     #[test]
     fn the_first_to_leave_something_leaves_it_for_all() {
         let shared = Shared::new(7);
+        let other = Arc::clone(&shared);
+        assert_eq!(other.made::<String>(), None);
+        shared.leave(|| "first".to_owned());
+        shared.leave(|| "second".to_owned());
+        assert_eq!((**other, other.made::<String>().map(String::as_str)), (7, Some("first")));
+        assert_eq!(other.made::<u64>(), None, "it is of another type");
+    }
+
+    #[test]
+    fn nothing_is_left_where_nobody_else_asked() {
+        let shared = Shared::new(7);
+        shared.leave(|| "first".to_owned());
         assert_eq!(shared.made::<String>(), None);
-        shared.leave("first".to_owned());
-        shared.leave("second".to_owned());
-        assert_eq!((*shared, shared.made::<String>().map(String::as_str)), (7, Some("first")));
-        assert_eq!(shared.made::<u64>(), None, "it is of another type");
     }
 }

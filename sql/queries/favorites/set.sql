@@ -1,7 +1,7 @@
 -- Brings each pair of article and user to its wanted state, with exact counts, the jobs that tell the
 -- authors, and what was told of a favorite that is taken back before it was read. Each pair stands here
 -- once. Articles are locked in the order of their ids, so that two nodes cannot deadlock. One row for each
--- pair whose article exists: whether it was favorited before, and the article as it is now.
+-- article that exists, as it is now: for which users it was wanted, and whether each had it favorited before.
 with wanted as (
     select * from unnest($1::text[], $2::bigint[], $3::boolean[], $4::text[])
         as t (slug, user_id, favorited, traceparent)
@@ -104,17 +104,21 @@ with wanted as (
       -- Reads the locks' rows, so that they are taken first; an author without a clock has gone, with what they were told.
       and t.author_id = any (array(select user_id from clocks))
     on conflict (kind, unique_key) where unique_key is not null and state in ('scheduled', 'available') do nothing
+), outcome as (
+    select t.id, array_agg(w.user_id) as user_ids,
+           array_agg(r.user_id is not null or (w.favorited and n.user_id is null)) as were_favorited
+    from wanted w
+    join target t using (slug)
+    left join added n on n.article_id = t.id and n.user_id = w.user_id
+    left join removed r on r.article_id = t.id and r.user_id = w.user_id
+    group by t.id
 )
-select w.user_id,
-       r.user_id is not null or (w.favorited and n.user_id is null) as was_favorited,
+select o.user_ids, o.were_favorited,
        a.body,
        a.id, a.slug, a.title, a.description, coalesce(c.favorites_count, a.favorites_count) as favorites_count,
        a.version, a.created_at, a.updated_at,
        u.id as author_id, u.email as author_email, u.name as author_name, u.bio as author_bio, u.image as author_image
-from wanted w
-join target t using (slug)
-join articles a on a.id = t.id
+from outcome o
+join articles a on a.id = o.id
 join users u on u.id = a.author_id
 left join counted c on c.id = a.id
-left join added n on n.article_id = a.id and n.user_id = w.user_id
-left join removed r on r.article_id = a.id and r.user_id = w.user_id

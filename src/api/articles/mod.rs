@@ -5,6 +5,7 @@ pub mod write;
 
 use actors::articles::{Article, Revision, Slug, View};
 use actors::auth::UserId;
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_LOCATION, ETAG, HeaderValue};
 use serde::Serialize;
@@ -74,7 +75,7 @@ pub struct ArticleBody<'a> {
 
 impl<'a> ArticleBody<'a> {
     fn new(view: &'a View, viewer: Option<UserId>) -> Self {
-        let Article { author, .. } = &*view.article;
+        let Article { author, .. } = &**view.article;
         Self {
             id: view.article.id,
             slug: view.article.slug.as_str(),
@@ -98,11 +99,34 @@ impl<'a> ArticleBody<'a> {
 
 /// An article as a response, with the tag of exactly this representation.
 pub(super) fn respond(status: StatusCode, view: &View, viewer: Option<UserId>) -> Result<Response, ApiError> {
+    let (favorited, to_author) = (view.favorited, viewer == Some(view.article.author.id));
+    // Who asked together is shown the same, but for these two.
+    let alike = |shown: &&Shown| (shown.favorited, shown.to_author) == (favorited, to_author);
+    if let Some(shown) = view.article.made::<Shown>().filter(alike) {
+        return Ok(shown.respond(status));
+    }
     let body = response::encode(&ArticleBody::new(view, viewer))?;
     let tag = etag::of_article(Revision { article: view.article.id, version: view.article.version }, &body);
-    let mut response = response::with_type(status, response::JSON, body);
-    response.headers_mut().insert(ETAG, tag);
+    let shown = Shown { favorited, to_author, body, tag };
+    let response = shown.respond(status);
+    view.article.leave(|| shown);
     Ok(response)
+}
+
+/// An article as it is shown to those among who asked at once that it looks alike to.
+struct Shown {
+    favorited: bool,
+    to_author: bool,
+    body: Bytes,
+    tag: HeaderValue,
+}
+
+impl Shown {
+    fn respond(&self, status: StatusCode) -> Response {
+        let mut response = response::with_type(status, response::JSON, self.body.clone());
+        response.headers_mut().insert(ETAG, self.tag.clone());
+        response
+    }
 }
 
 /// The same in answer to a change: it says where what it shows can be read, so that the tag is known to be of that.

@@ -155,7 +155,7 @@ async fn page(request: Request, list: ListArticles) -> Result<Response, ApiError
     let page = PageBody { count: articles.len(), articles, total: found.total, limit, offset, next, previous };
     let page = Listed::new(&page, page.next.as_deref(), page.previous.as_deref())?;
     let response = page.respond();
-    found.leave(Shown { target: target.to_owned(), page });
+    found.leave(|| Shown { target: target.to_owned(), page });
     Ok(response)
 }
 
