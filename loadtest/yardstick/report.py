@@ -23,11 +23,14 @@ def costs(results):
         label = f"{one['scenario']} · {one['telemetry']}"
         own, theirs = one["service_us"] * scale, one["postgres_us"] * scale
         parts += [text(LEFT - 8, y + 14, label, "end"), rect(LEFT, y, own, 18, COLORS["service"], label),
-                  rect(LEFT + own, y, theirs, 18, COLORS["postgres"], label),
-                  text(LEFT + own + theirs + 6, y + 14, f"{one['together_us']:.1f}")]
+                  rect(LEFT + own, y, theirs, 18, COLORS["postgres"], label)]
+        end = LEFT + own + theirs
         if one["bar"] and one["telemetry"] == "full":
             x = LEFT + one["bar"] * scale
             parts.append(stroke(x, y - 3, x, y + 21))
+            # The number stands behind both, unless there is room for it between them.
+            end = x if end < x < end + 50 else end
+        parts.append(text(end + 6, y + 14, f"{one['together_us']:.1f}"))
         y += ROW
     return svg(y + 6, parts)
 
@@ -101,8 +104,8 @@ def write(whole, path):
     floors = [[count, f"{one['per_second']:.0f}", f"{one['us']:.1f}", f"{one['p50']:.2f}"] for count, one in whole["floor"].items()]
     results = whole["results"]
     page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>What a request costs</title><style>{draw.STYLE}</style>
-<h1>What a request costs</h1><p>{draw.facts(whole['machine'])}</p><p>Medians of {whole['settings']['rounds']} rounds of
-{whole['settings']['seconds']:g} s; {whole['settings']['articles']} articles. Load generator, service, PostgreSQL and receiver
+<h1>What a request costs</h1><p>{draw.facts(whole['machine'])}</p><p>{whole['settings']['rounds']} × {whole['settings']['seconds']:g} s
+each, of which medians are shown; {whole['settings']['articles']} articles. Load generator, service, PostgreSQL and receiver
 share the machine.</p>
 <h2>Bars</h2>{promises(results)}
 <h2>Processor time a request, 64 clients</h2><p>Microseconds, user and system, of all threads. Red: the bar, for telemetry in full.</p>{costs(results)}
