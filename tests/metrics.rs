@@ -275,6 +275,23 @@ async fn what_is_said_of_the_process_is_true() {
 }
 
 #[tokio::test]
+async fn one_core_is_left_by_the_threads_that_run_tasks_unless_a_setting_says_otherwise() {
+    let stage = Stage::new().await;
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let workers = async |settings: &[(&str, &str)]| {
+        let service = Service::run(&stage, &["serve", "--no-workers"], settings).await;
+        served(&service).await["tokio_runtime_workers"].sum("")
+    };
+    #[allow(clippy::cast_precision_loss)]
+    let expected = [cores.saturating_sub(1).max(1), cores, 1].map(|threads| threads as f64);
+    let all = cores.to_string();
+    assert_eq!(
+        [workers(&[]).await, workers(&[("WORKER_THREADS", &all)]).await, workers(&[("WORKER_THREADS", "1")]).await],
+        expected
+    );
+}
+
+#[tokio::test]
 async fn saturation_is_seen_while_it_lasts_and_errors_by_their_cause() {
     let stage = Stage::new().await;
     let tight = [("DATABASE_WRITERS", "1"), ("HTTP_REQUEST_TIMEOUT_MS", "6000"), ("MAILBOX_CAPACITY", "4")];

@@ -138,6 +138,7 @@ impl Auth {
             child::pool(&auth.passwords, Arc::new(workers::Passwords(threads)), settings.password_hands)
                 .with_patience(Patience { hold: None, kill: false }),
             child::pool(&auth.accounts, Arc::new(workers::Accounts(postgres.clone())), settings.hands),
+            // What one statement found is worked on while the other is under way.
             child::batcher(&auth.users, Arc::new(workers::CurrentUsers(postgres.clone())), 2, settings.batch),
             child::batcher(&auth.sessions, Arc::new(workers::Sessions(postgres.clone())), 2, settings.batch),
             child::routine("pruner", Arc::new(Pruner { postgres: postgres.clone(), keep: settings.sessions_keep })),
