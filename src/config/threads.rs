@@ -6,7 +6,7 @@ use super::Table;
 impl<R: Fn(&str) -> Option<String>> Table<R> {
     /// One fewer than there are cores, at least one: what is left is taken by the threads that hash, export and write lines, and
     /// by the kernel for the network. Each further thread makes requests dearer, for tasks wake one thread from another: on two
-    /// cores one thread serves a tenth more than two, at three quarters of the cost (`loadtest/NOTES.md`).
+    /// cores one thread serves more than two, and takes a fifth to a quarter less of the processor (`loadtest/NOTES.md`).
     pub(super) fn worker_threads(&mut self, cores: usize) -> usize {
         self.count("WORKER_THREADS", cores.saturating_sub(1).max(1)).min(cores)
     }

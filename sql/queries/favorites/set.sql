@@ -105,6 +105,7 @@ with wanted as (
       and t.author_id = any (array(select user_id from clocks))
     on conflict (kind, unique_key) where unique_key is not null and state in ('scheduled', 'available') do nothing
 ), outcome as (
+    -- Both arrays have the order in which the rows come, which is one for all aggregates of a select.
     select t.id, array_agg(w.user_id) as user_ids,
            array_agg(r.user_id is not null or (w.favorited and n.user_id is null)) as were_favorited
     from wanted w
