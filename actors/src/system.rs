@@ -77,6 +77,8 @@ pub struct Settings {
     pub room: usize,
     /// Messages in one statement.
     pub batch: usize,
+    /// Bytes that articles may take which were read before.
+    pub keep: usize,
     /// Streams of notifications that may be open at once.
     pub streams: notifications::Streams,
 }
@@ -140,7 +142,7 @@ impl System {
         let watched = watchdog.root();
         let (auth, auth_actors) = Auth::new(&settings.auth, &postgres)?;
         let gathered = postgres.apart("gathered", &settings.postgres.planned_once(), GATHERED)?;
-        let (articles, article_actors) = Articles::new(&postgres, &gathered, room, batch);
+        let (articles, article_actors) = Articles::new(&postgres, &gathered, room, batch, settings.keep);
         let (favorites, favorite_actors) = Favorites::new(&gathered, room, batch);
         let inbox = notifications::Settings { room, hands: settings.auth.hands, batch, streams: settings.streams };
         let (notifications, notification_actors) = Notifications::new(&postgres, inbox);

@@ -123,6 +123,12 @@ fn limits(meter: &Meter, app: &Weak<App>) {
     gauge("http.server.request.bodies.limit", "By", "What bodies of requests may take of the memory.", |app| {
         Some(app.bodies.bytes() as u64)
     });
+    gauge("articles.kept", "By", "What articles take of the memory that were read before.", |app| {
+        Some(app.system.articles.kept_bytes().0)
+    });
+    gauge("articles.kept.limit", "By", "What articles may take of the memory that were read before.", |app| {
+        Some(app.system.articles.kept_bytes().1)
+    });
     gauge("notifications.streams.limit", "{stream}", "Streams of notifications that may be open.", |app| {
         Some(app.config.limits.live_streams as u64)
     });

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! by_slug  batcher: all slugs asked for, one statement     pages   batcher: all pages asked for, one statement
+//!          (what is as it was is not sent again: `kept`)
 //! lists    batcher: equal queries, one statement           editors one order for each slug
 //! creator  batcher: articles and their jobs, one commit
 //! pruner   forgets keys that are good for nothing any more      totals  adds up what lists have to count
@@ -12,6 +13,7 @@
 //! state changes no other, whatever is edited elsewhere at the same time, and is made once when it is asked for again;
 //! an article is found by its words (`words/`) from the commit on, and by none that an edit took away.
 
+mod kept;
 pub mod message;
 pub mod once;
 mod pruner;
@@ -47,15 +49,23 @@ pub struct Articles {
     lists: Endpoint<Ask<ListArticles>>,
     creator: Endpoint<Ask<CreateArticle>>,
     editors: Arc<[Endpoint<EditorMessage>]>,
+    kept: Arc<kept::Kept>,
 }
 
 type Answer<T> = Result<T, Failure<Refusal>>;
 
 impl Articles {
     /// The domain's handle and its actors: `room` messages may wait at each, `batch` go into one statement.
-    /// What is published goes over the connections of `gathered`.
-    pub fn new(postgres: &Postgres, gathered: &Postgres, room: usize, batch: usize) -> (Self, Vec<ChildSpec>) {
+    /// What is published goes over the connections of `gathered`; articles that were read take no more than `keep` bytes.
+    pub fn new(
+        postgres: &Postgres,
+        gathered: &Postgres,
+        room: usize,
+        batch: usize,
+        keep: usize,
+    ) -> (Self, Vec<ChildSpec>) {
         let articles = Self {
+            kept: Arc::new(kept::Kept::new(keep)),
             by_slug: Endpoint::new("articles/by_slug", "root/articles/by_slug", room),
             pages: Endpoint::new("articles/pages", "root/articles/pages", room),
             lists: Endpoint::new("articles/lists", "root/articles/lists", room),
@@ -64,9 +74,10 @@ impl Articles {
                 .map(|shard| Endpoint::new("articles/editors", format!("root/articles/editor-{shard}"), room))
                 .collect(),
         };
+        let by_slug = workers::BySlug { postgres: postgres.clone(), kept: Arc::clone(&articles.kept) };
         let mut children = vec![
             // What one statement found is encoded while the other is under way.
-            child::batcher(&articles.by_slug, Arc::new(workers::BySlug(postgres.clone())), 2, batch),
+            child::batcher(&articles.by_slug, Arc::new(by_slug), 2, batch),
             // One hand: two statements that take long would keep all connections from those that do not.
             child::batcher(&articles.pages, Arc::new(workers::Pages(postgres.clone())), 1, batch),
             // These may take long, and not all of them alike.
@@ -128,6 +139,11 @@ impl Articles {
             Some(editor) => editor.ask(caller, delete).await,
             None => Err(Failure::Refused(Refusal::NotFound)),
         }
+    }
+
+    /// The bytes that articles take which were read before, and those that they may take.
+    pub fn kept_bytes(&self) -> (u64, u64) {
+        self.kept.bytes()
     }
 
     fn editor(&self, slug: &Slug) -> Option<&Endpoint<EditorMessage>> {

@@ -1,12 +1,11 @@
 //! The domain's statements, one function each.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::kept::{Known, State};
 use super::message::{
     Article, Author, CreateArticle, DeleteArticle, ListArticles, Page, Revision, UpdateArticle, View,
 };
@@ -14,7 +13,7 @@ use super::once::Key;
 use super::slug::Slug;
 use super::words::{self, Part};
 use crate::auth::{Email, UserId};
-use crate::kit::columns::{Columns, LongText};
+use crate::kit::columns::{Columns, LongText, Xid};
 use crate::kit::postgres::Postgres;
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope, Shared};
@@ -55,21 +54,62 @@ fn author(mut columns: Columns<'_>) -> Author {
     }
 }
 
-/// An article with those of the viewers who favorited it.
-pub(super) type Found = (Arc<Shared<Article>>, Vec<i64>);
+/// The snapshot in which it is asked.
+pub(super) async fn snapshot(db: &Postgres, scope: &Scope) -> Result<String, Fault> {
+    let rows = db.read(scope, sql!("articles/snapshot"), &[]).await?;
+    rows.first().map(|row| row.get("snapshot")).ok_or_else(|| Fault::internal("there is no snapshot"))
+}
 
+/// What [`find_by_slugs`] found.
+pub(super) struct Found {
+    /// The snapshot in which it did.
+    pub(super) snapshot: String,
+    /// What there is to say.
+    pub(super) rows: Vec<FoundOne>,
+}
+
+/// What there is to say of one of the slugs.
+pub(super) struct FoundOne {
+    /// Which of them it is.
+    pub(super) position: usize,
+    /// The article; `None` where there is no such.
+    pub(super) known: Option<Known>,
+    /// Those of the viewers who favorited it.
+    pub(super) favorited_by: Vec<i64>,
+}
+
+/// The articles with these slugs. There is nothing to say of one that is in the state in which it is known, unless one of
+/// the viewers favorited it.
 pub(super) async fn find_by_slugs(
     db: &Postgres,
     scope: &Scope,
-    slugs: &[&str],
+    slugs: &[&Slug],
+    known: &[Option<Known>],
     viewers: &[i64],
-) -> Result<HashMap<Slug, Found>, Fault> {
-    let rows = db.read(scope, sql!("articles/find_by_slugs"), &[&slugs, &viewers]).await?;
-    let found = |row: &Row| {
-        let article = Shared::new(article(row, body_of(row)));
-        (article.slug.clone(), (article, row.get("favorited_by")))
+) -> Result<Found, Fault> {
+    let texts: Vec<&str> = slugs.iter().map(|slug| slug.as_str()).collect();
+    let written_by = |which: fn(&State) -> i32| -> Vec<Option<i32>> {
+        known.iter().map(|known| known.as_ref().map(|known| which(&known.state))).collect()
     };
-    Ok(rows.iter().map(found).collect())
+    let articles = written_by(|state| state.article_written_by);
+    let authors = written_by(|state| state.author_written_by);
+    let rows = db.read(scope, sql!("articles/find_by_slugs"), &[&texts, &articles, &authors, &viewers]).await?;
+    let first = rows.first().ok_or_else(|| Fault::internal("there is no snapshot"))?;
+    Ok(Found { snapshot: first.get("snapshot"), rows: rows.iter().filter_map(|row| found(row, known)).collect() })
+}
+
+fn found(row: &Row, known: &[Option<Known>]) -> Option<FoundOne> {
+    // Counted from one; of the row that is there if there is none, it is null.
+    let position = usize::try_from(row.get::<_, Option<i64>>("position")? - 1).ok()?;
+    let xid = |name| row.get::<_, Option<Xid>>(name).map(|Xid(number)| number);
+    let state = xid("article_written_by").zip(xid("author_written_by"));
+    let state = state.map(|(article_written_by, author_written_by)| State { article_written_by, author_written_by });
+    let before = known.get(position).and_then(Option::as_ref);
+    let known = state.map(|state| match before.filter(|known| known.state == state) {
+        Some(known) => known.clone(),
+        None => Known { state, article: Shared::new(article(row, body_of(row))) },
+    });
+    Some(FoundOne { position, known, favorited_by: row.get("favorited_by") })
 }
 
 pub(super) async fn list(db: &Postgres, scope: &Scope, query: &ListArticles) -> Result<Page, Fault> {

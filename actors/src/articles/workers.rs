@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use opentelemetry::KeyValue;
 
+use super::kept::{Kept, Known, Recalled};
 use super::message::*;
 use super::once;
 use super::slug::Slug;
-use super::store::{self, Changed, Made, New};
+use super::store::{self, Changed, FoundOne, Made, New};
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::pool::Worker;
@@ -23,26 +24,69 @@ const ROUNDS: usize = 3;
 /// Different pages asked for by one batch at once: no more than their connections can do side by side.
 const LISTS_AT_ONCE: usize = 2;
 
-/// Reads every article that is asked for with one statement, and who of the readers favorited it.
-pub(super) struct BySlug(pub(super) Postgres);
+/// Reads every article that is asked for with one statement, but for those that are as they were, and who of the readers
+/// favorited it.
+pub(super) struct BySlug {
+    pub(super) postgres: Postgres,
+    pub(super) kept: Arc<Kept>,
+}
 
 impl Gather for BySlug {
     type Command = FindArticle;
 
     async fn run(&self, commands: &[FindArticle], scope: &Scope) -> Answers<FindArticle> {
-        let mut slugs: Vec<&str> = commands.iter().map(|find| find.slug.as_str()).collect();
+        let mut slugs: Vec<&Slug> = commands.iter().map(|find| &find.slug).collect();
         slugs.sort_unstable();
         slugs.dedup();
         let mut viewers: Vec<i64> = commands.iter().filter_map(|find| find.viewer.map(|user| user.0)).collect();
         viewers.sort_unstable();
         viewers.dedup();
-        let found = store::find_by_slugs(&self.0, scope, &slugs, &viewers).await?;
+        let found = self.find(&slugs, &viewers, scope).await?;
         let answer = |find: &FindArticle| {
-            let (article, favorited_by) = found.get(&find.slug).ok_or(Refusal::NotFound)?;
+            let at = slugs.binary_search(&&find.slug).map_err(|_| Refusal::NotFound)?;
+            let (article, favorited_by) = found.get(at).and_then(Option::as_ref).ok_or(Refusal::NotFound)?;
             let favorited = find.viewer.is_some_and(|user| favorited_by.contains(&user.0));
             Ok(View { article: Arc::clone(article), favorited })
         };
         Ok(commands.iter().map(answer).collect())
+    }
+}
+
+/// An article, with those of the viewers who favorited it.
+type Liked = (Arc<Shared<Article>>, Vec<i64>);
+
+impl BySlug {
+    /// Each of these articles, where there is one.
+    async fn find(&self, slugs: &[&Slug], viewers: &[i64], scope: &Scope) -> Result<Vec<Option<Liked>>, Fault> {
+        let epoch = self.postgres.epoch();
+        let Recalled { mut known, snapshot } = self.kept.recall(epoch, slugs);
+        // Who of the viewers favorited an article is not known.
+        if let Some(before) = snapshot.filter(|_| viewers.is_empty()) {
+            let now = store::snapshot(&self.postgres, scope).await?;
+            if *before == *now && self.postgres.epoch() == epoch {
+                metrics::domain().found(slugs.len(), 0);
+                return Ok(known.into_iter().map(|known| known.map(|known| (known.article, Vec::new()))).collect());
+            }
+            self.kept.unquiet();
+        }
+        let mut found = store::find_by_slugs(&self.postgres, scope, slugs, &known, viewers).await?;
+        if self.postgres.epoch() != epoch {
+            // Another server may have been asked than the one that told what is known.
+            known.fill(None);
+            found = store::find_by_slugs(&self.postgres, scope, slugs, &known, viewers).await?;
+        }
+        let mut liked: Vec<Vec<i64>> = vec![Vec::new(); slugs.len()];
+        let mut read = 0;
+        for FoundOne { position, known: now, favorited_by } in found.rows {
+            let (Some(known), Some(liked)) = (known.get_mut(position), liked.get_mut(position)) else { continue };
+            *liked = favorited_by;
+            let state = |known: &Option<Known>| known.as_ref().map(|known| known.state);
+            read += usize::from(now.is_some() && state(&now) != state(known));
+            *known = now;
+        }
+        metrics::domain().found(known.iter().flatten().count() - read, read);
+        self.kept.keep(epoch, &found.snapshot, known.iter().flatten().cloned());
+        Ok(known.into_iter().zip(liked).map(|(known, liked)| known.map(|known| (known.article, liked))).collect())
     }
 }
 

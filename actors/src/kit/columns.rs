@@ -44,3 +44,17 @@ impl FromSql<'_> for LongText {
         <&str as FromSql>::accepts(of)
     }
 }
+
+/// The number of a transaction, its 32 bits taken for a signed number: so PostgreSQL compares it with those it is given,
+/// and so it is given back.
+pub(crate) struct Xid(pub(crate) i32);
+
+impl FromSql<'_> for Xid {
+    fn from_sql(_: &Type, raw: &[u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(i32::from_be_bytes(raw.try_into()?)))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::XID
+    }
+}

@@ -144,6 +144,12 @@ impl Postgres {
         &self.scanners
     }
 
+    /// Counts up before a shared reading connection is first used: as long as it is the same, all of them lead to the
+    /// servers that they led to.
+    pub fn epoch(&self) -> u64 {
+        self.readers.made()
+    }
+
     /// How the writing connections stand.
     pub fn writers(&self) -> Standing {
         self.writers.standing()

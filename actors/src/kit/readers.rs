@@ -6,7 +6,7 @@
 //! on one connection answer in order, so a slow one holds up those behind it: `statement_timeout` bounds that.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, RecyclingMethod};
@@ -55,6 +55,8 @@ impl Link {
 pub struct Readers {
     name: &'static str,
     slots: Vec<Slot>,
+    /// Connections made so far.
+    made: AtomicU64,
     /// Who waits for a connection.
     waiting: AtomicUsize,
     measured: metrics::Pool,
@@ -69,6 +71,7 @@ impl Readers {
         Self {
             name,
             slots: (0..settings.readers.max(1)).map(slot).collect(),
+            made: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             measured: metrics::Pool::new(name),
             next: AtomicUsize::new(0),
@@ -85,6 +88,11 @@ impl Readers {
     /// How long a statement may wait for a connection.
     pub(crate) fn connect_within(&self) -> Duration {
         self.connect_within
+    }
+
+    /// Connections made so far: one that is in use is among them.
+    pub(super) fn made(&self) -> u64 {
+        self.made.load(Ordering::Acquire)
     }
 
     /// How they stand.
@@ -144,7 +152,7 @@ pub struct Keeper(pub Arc<Readers>);
 
 impl Routine for Keeper {
     async fn run(&self, mut stopping: Stopping) -> Result<(), Fault> {
-        let keepers = self.0.slots.iter().map(|slot| keep(&slot.link, &self.0.config, self.0.connect_within));
+        let keepers = self.0.slots.iter().map(|slot| keep(&self.0, &slot.link));
         // All loops are endless; the first to end would be the end of them all.
         stopping.unless(futures_util::future::join_all(keepers)).await;
         for slot in &self.0.slots {
@@ -155,9 +163,9 @@ impl Routine for Keeper {
 }
 
 /// Keeps one slot filled, for ever.
-async fn keep(slot: &watch::Sender<Link>, config: &tokio_postgres::Config, connect_within: Duration) {
+async fn keep(readers: &Readers, slot: &watch::Sender<Link>) {
     let manager =
-        Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        Manager::from_config(readers.config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let mut failures = 0;
     loop {
         // A connection that outlived a crashed keeper still serves.
@@ -168,13 +176,15 @@ async fn keep(slot: &watch::Sender<Link>, config: &tokio_postgres::Config, conne
             continue;
         }
         // The driver limits only the way to the server, and not what that then takes to let us in.
-        let making = tokio::time::timeout(connect_within * 2, deadpool::managed::Manager::create(&manager)).await;
+        let making =
+            tokio::time::timeout(readers.connect_within * 2, deadpool::managed::Manager::create(&manager)).await;
         let made = match making {
             Ok(made) => made.map_err(|error| lost(&error)),
             Err(_) => Err(Fault::late(Dependency::Postgres, "no answer in time")),
         };
         match made {
             Ok(client) => {
+                readers.made.fetch_add(1, Ordering::Release);
                 slot.send_replace(Link::Open(Arc::new(client)));
             }
             Err(error) => {

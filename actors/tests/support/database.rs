@@ -102,6 +102,7 @@ pub async fn database() -> Database {
         }),
         room: 1024,
         batch: 64,
+        keep: 1024 * 1024,
         streams: Streams { max: 64, per_user: 64 },
     };
     Database { settings, client }
