@@ -179,7 +179,7 @@ impl Config {
             jobs: with_jobs.then(|| crate::app::job_settings(self)),
             room: limits.mailbox,
             batch: limits.batch,
-            keep: limits.articles_kept,
+            keep: limits.kept,
             streams: Streams { max: limits.live_streams, per_user: limits.live_streams_per_user },
         }
     }

@@ -30,6 +30,7 @@ use crate::favorites::{self, Favorites};
 use crate::health::Health;
 use crate::jobs::{self, Effect, Jobs};
 use crate::kit::Fault;
+use crate::kit::kept::Size;
 use crate::kit::nudge::{Injected, Nudge};
 use crate::kit::postgres::{self, Postgres};
 use crate::kit::readers::Keeper;
@@ -77,7 +78,7 @@ pub struct Settings {
     pub room: usize,
     /// Messages in one statement.
     pub batch: usize,
-    /// Bytes that articles may take which were read before.
+    /// Bytes that articles may take which were read before, and as many for what else is kept.
     pub keep: usize,
     /// Streams of notifications that may be open at once.
     pub streams: notifications::Streams,
@@ -239,6 +240,11 @@ impl System {
         let (readers, scanners) = (self.postgres.readers().standing(), self.postgres.scanners().standing());
         let writers = std::iter::once(&self.postgres).chain(&self.set_apart).map(Postgres::writers);
         [readers, scanners].into_iter().chain(writers).collect()
+    }
+
+    /// How much is kept of what was read before.
+    pub fn kept(&self) -> Vec<Size> {
+        self.auth.kept().into_iter().chain([self.articles.kept()]).collect()
     }
 
     /// Jobs that this process works on, and how many it may; `None` in a process that executes none.

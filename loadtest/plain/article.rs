@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::{Answer, Plain, json};
 
-const FIND: &str = include_str!("../../sql/queries/articles/find_by_slugs.sql");
+const FIND: &str = include_str!("find_article.sql");
 
 #[derive(Serialize)]
 struct Article<'a> {
@@ -33,8 +33,7 @@ struct Author<'a> {
 
 /// The article, if there is one.
 pub(crate) async fn find(plain: &Plain, slug: &str) -> Answer {
-    let (slugs, viewers): ([&str; 1], [i64; 0]) = ([slug], []);
-    let Some(row) = plain.one(FIND, &[&slugs.as_slice(), &viewers.as_slice()]).await? else { return Ok(None) };
+    let Some(row) = plain.one(FIND, &[&slug]).await? else { return Ok(None) };
     json(&Article {
         id: row.try_get("id")?,
         slug: row.try_get("slug")?,
@@ -48,7 +47,7 @@ pub(crate) async fn find(plain: &Plain, slug: &str) -> Answer {
             image: row.try_get("author_image")?,
         },
         favorites_count: row.try_get("favorites_count")?,
-        favorited: !row.try_get::<_, Vec<i64>>("favorited_by")?.is_empty(),
+        favorited: false,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })

@@ -1,7 +1,7 @@
 //! The plain design, to compare with: a pool of connections, and one statement for each request.
 //!
 //! ```text
-//! GET /api/articles/{slug} ─▶ a connection of the pool ─▶ the service's own statement, for one ─▶ the service's JSON
+//! GET /api/articles/{slug} ─▶ a connection of the pool ─▶ a statement that reads it ─▶ the service's JSON
 //! GET /api/user            ─▶ the token is verified    ─▶ the same
 //! ```
 //!

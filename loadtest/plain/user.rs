@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{Answer, Failure, Plain, json};
 
-const FIND: &str = include_str!("../../sql/queries/auth/find_current_users.sql");
+const FIND: &str = include_str!("find_user.sql");
 
 #[derive(Serialize)]
 struct User<'a> {
@@ -31,7 +31,7 @@ struct User<'a> {
 pub(crate) async fn find(plain: &Plain, headers: &HeaderMap) -> Answer {
     let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let session = plain.tokens().session(token.ok_or("there is no token")?)?;
-    let Some(row) = plain.one(FIND, &[&[session].as_slice()]).await? else { return Ok(None) };
+    let Some(row) = plain.one(FIND, &[&session]).await? else { return Ok(None) };
     json(&User {
         id: row.try_get("id")?,
         email: row.try_get("email")?,

@@ -45,6 +45,7 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
             room: limits.mailbox,
             hands,
             batch: limits.batch,
+            keep: limits.kept,
         })
     }
 

@@ -17,8 +17,8 @@ pub struct Limits {
     pub mailbox: usize,
     /// Messages in one statement.
     pub batch: usize,
-    /// The bytes that articles may take which were read before; with 0 none is kept.
-    pub articles_kept: usize,
+    /// The bytes that articles may take which were read before, and as many each for users and sessions; with 0 nothing is kept.
+    pub kept: usize,
     /// Streams of notifications that may be open at once.
     pub live_streams: usize,
     /// Those of one user.
@@ -63,8 +63,7 @@ impl Limits {
             request_within,
             mailbox: table.count("MAILBOX_CAPACITY", 1024),
             batch: table.count("BATCH_MAX", 128),
-            articles_kept: usize::try_from(table.number("ARTICLES_KEPT_BYTES", 16 * 1024 * 1024, 0))
-                .unwrap_or(usize::MAX),
+            kept: usize::try_from(table.number("KEPT_BYTES", 16 * 1024 * 1024, 0)).unwrap_or(usize::MAX),
             live_streams: table.count("LIVE_STREAMS_MAX", 10_000),
             live_streams_per_user: table.count("LIVE_STREAMS_PER_USER", 8),
             job_within: table.millis("JOB_TIMEOUT_MS", 60_000),

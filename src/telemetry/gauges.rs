@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
+use actors::kit::kept::Size;
 use actors::kit::writers::Standing;
 use actors::supervision::Snapshot;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
@@ -15,6 +16,8 @@ use crate::app::App;
 type OfActor = fn(&Snapshot) -> Option<u64>;
 /// A number of a pool of connections.
 type OfPool = fn(&Standing) -> usize;
+/// A number of what is kept.
+type OfKept = fn(&Size) -> u64;
 /// A number of the process, if it has it.
 type OfApp = fn(&App) -> Option<u64>;
 
@@ -26,6 +29,7 @@ pub fn observe(app: &Arc<App>) {
     mailboxes(&meter, &app);
     pools(&meter, &app);
     limits(&meter, &app);
+    kept(&meter, &app);
     runtime::observe(&meter);
     process::observe(&meter);
     allocator::observe(&meter);
@@ -123,12 +127,6 @@ fn limits(meter: &Meter, app: &Weak<App>) {
     gauge("http.server.request.bodies.limit", "By", "What bodies of requests may take of the memory.", |app| {
         Some(app.bodies.bytes() as u64)
     });
-    gauge("articles.kept", "By", "What articles take of the memory that were read before.", |app| {
-        Some(app.system.articles.kept_bytes().0)
-    });
-    gauge("articles.kept.limit", "By", "What articles may take of the memory that were read before.", |app| {
-        Some(app.system.articles.kept_bytes().1)
-    });
     gauge("notifications.streams.limit", "{stream}", "Streams of notifications that may be open.", |app| {
         Some(app.config.limits.live_streams as u64)
     });
@@ -149,6 +147,23 @@ fn limits(meter: &Meter, app: &Weak<App>) {
             }
         })
         .build();
+}
+
+fn kept(meter: &Meter, app: &Weak<App>) {
+    let gauge = |name, description, of: OfKept| {
+        let app = app.clone();
+        meter
+            .u64_observable_gauge(name)
+            .with_unit("By")
+            .with_description(description)
+            .with_callback(move |observer| {
+                let kept = app.upgrade().map(|app| app.system.kept()).unwrap_or_default();
+                kept.iter().for_each(|size| observer.observe(of(size), &[KeyValue::new("kind", size.name)]));
+            })
+            .build();
+    };
+    gauge("kept.size", "What is kept of what was read before, by kind.", |size| size.bytes);
+    gauge("kept.limit", "What may be kept of what was read before, by kind.", |size| size.limit);
 }
 
 fn each_actor(app: &Weak<App>, observer: &dyn AsyncInstrument<u64>, of: OfActor) {

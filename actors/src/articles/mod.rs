@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! by_slug  batcher: all slugs asked for, one statement     pages   batcher: all pages asked for, one statement
-//!          (what is as it was is not sent again: `kept`)
 //! lists    batcher: equal queries, one statement           editors one order for each slug
 //! creator  batcher: articles and their jobs, one commit
 //! pruner   forgets keys that are good for nothing any more      totals  adds up what lists have to count
@@ -13,7 +12,6 @@
 //! state changes no other, whatever is edited elsewhere at the same time, and is made once when it is asked for again;
 //! an article is found by its words (`words/`) from the commit on, and by none that an edit took away.
 
-mod kept;
 pub mod message;
 pub mod once;
 mod pruner;
@@ -29,8 +27,10 @@ use std::time::Duration;
 pub use message::{Article, Page, Published, Refusal, Revision, View};
 use message::{CreateArticle, DeleteArticle, EditorMessage, FindArticle, ListArticles, UpdateArticle};
 pub use slug::Slug;
+use store::Known;
 
 use crate::kit::batcher::Hands;
+use crate::kit::kept::{Kept, Size};
 use crate::kit::postgres::Postgres;
 use crate::kit::{Ask, Caller, Endpoint, Failure, Shared};
 use crate::supervision::{ChildSpec, child};
@@ -49,7 +49,7 @@ pub struct Articles {
     lists: Endpoint<Ask<ListArticles>>,
     creator: Endpoint<Ask<CreateArticle>>,
     editors: Arc<[Endpoint<EditorMessage>]>,
-    kept: Arc<kept::Kept>,
+    kept: Arc<Kept<Slug, Known>>,
 }
 
 type Answer<T> = Result<T, Failure<Refusal>>;
@@ -65,7 +65,7 @@ impl Articles {
         keep: usize,
     ) -> (Self, Vec<ChildSpec>) {
         let articles = Self {
-            kept: Arc::new(kept::Kept::new(keep)),
+            kept: Arc::new(Kept::new("articles", keep)),
             by_slug: Endpoint::new("articles/by_slug", "root/articles/by_slug", room),
             pages: Endpoint::new("articles/pages", "root/articles/pages", room),
             lists: Endpoint::new("articles/lists", "root/articles/lists", room),
@@ -141,9 +141,9 @@ impl Articles {
         }
     }
 
-    /// The bytes that articles take which were read before, and those that they may take.
-    pub fn kept_bytes(&self) -> (u64, u64) {
-        self.kept.bytes()
+    /// How much is kept of the articles that were read before.
+    pub(crate) fn kept(&self) -> Size {
+        self.kept.size()
     }
 
     fn editor(&self, slug: &Slug) -> Option<&Endpoint<EditorMessage>> {

@@ -1,18 +1,18 @@
 //! The rules of the domain, one actor each: by slug, lists, creation, editing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use opentelemetry::KeyValue;
 
-use super::kept::{Kept, Known, Recalled};
 use super::message::*;
 use super::once;
 use super::slug::Slug;
-use super::store::{self, Changed, FoundOne, Made, New};
+use super::store::{self, Changed, FoundOne, Known, Made, New};
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
+use crate::kit::kept::Kept;
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
 use crate::kit::{Failure, Fault, Scope, Shared, Trace, metrics};
@@ -24,11 +24,11 @@ const ROUNDS: usize = 3;
 /// Different pages asked for by one batch at once: no more than their connections can do side by side.
 const LISTS_AT_ONCE: usize = 2;
 
-/// Reads every article that is asked for with one statement, but for those that are as they were, and who of the readers
-/// favorited it.
+/// Finds every article that is asked for with one statement, which reads those that are not as they are known, and who of
+/// the readers favorited them.
 pub(super) struct BySlug {
     pub(super) postgres: Postgres,
-    pub(super) kept: Arc<Kept>,
+    pub(super) kept: Arc<Kept<Slug, Known>>,
 }
 
 impl Gather for BySlug {
@@ -44,49 +44,48 @@ impl Gather for BySlug {
         let found = self.find(&slugs, &viewers, scope).await?;
         let answer = |find: &FindArticle| {
             let at = slugs.binary_search(&&find.slug).map_err(|_| Refusal::NotFound)?;
-            let (article, favorited_by) = found.get(at).and_then(Option::as_ref).ok_or(Refusal::NotFound)?;
-            let favorited = find.viewer.is_some_and(|user| favorited_by.contains(&user.0));
+            let Known { article, .. } = found.known.get(at).and_then(Option::as_ref).ok_or(Refusal::NotFound)?;
+            let favorited = find.viewer.is_some_and(|user| found.favorited.contains(&(at, user.0)));
             Ok(View { article: Arc::clone(article), favorited })
         };
         Ok(commands.iter().map(answer).collect())
     }
 }
 
-/// An article, with those of the viewers who favorited it.
-type Liked = (Arc<Shared<Article>>, Vec<i64>);
+/// What was found.
+struct Sought {
+    /// Each of the articles that were asked for, where there is one.
+    known: Vec<Option<Known>>,
+    /// Which of them was favorited by whom of the viewers.
+    favorited: HashSet<(usize, i64)>,
+}
 
 impl BySlug {
-    /// Each of these articles, where there is one.
-    async fn find(&self, slugs: &[&Slug], viewers: &[i64], scope: &Scope) -> Result<Vec<Option<Liked>>, Fault> {
-        let epoch = self.postgres.epoch();
-        let Recalled { mut known, snapshot } = self.kept.recall(epoch, slugs);
-        // Who of the viewers favorited an article is not known.
-        if let Some(before) = snapshot.filter(|_| viewers.is_empty()) {
-            let now = store::snapshot(&self.postgres, scope).await?;
-            if *before == *now && self.postgres.epoch() == epoch {
-                metrics::domain().found(slugs.len(), 0);
-                return Ok(known.into_iter().map(|known| known.map(|known| (known.article, Vec::new()))).collect());
-            }
-            self.kept.unquiet();
+    async fn find(&self, slugs: &[&Slug], viewers: &[i64], scope: &Scope) -> Result<Sought, Fault> {
+        let mut recalled = self.kept.recall(&self.postgres, slugs.iter().copied());
+        // What is known says nothing of who favorited it.
+        if viewers.is_empty() && self.kept.holds(&self.postgres, scope, &recalled).await?.is_some() {
+            return Ok(Sought { known: recalled.known, favorited: HashSet::new() });
         }
-        let mut found = store::find_by_slugs(&self.postgres, scope, slugs, &known, viewers).await?;
-        if self.postgres.epoch() != epoch {
+        let mut found = store::find_by_slugs(&self.postgres, scope, slugs, &recalled.known, viewers).await?;
+        if !recalled.is_of(&self.postgres) {
             // Another server may have been asked than the one that told what is known.
-            known.fill(None);
-            found = store::find_by_slugs(&self.postgres, scope, slugs, &known, viewers).await?;
+            recalled.known.fill(None);
+            found = store::find_by_slugs(&self.postgres, scope, slugs, &recalled.known, viewers).await?;
         }
-        let mut liked: Vec<Vec<i64>> = vec![Vec::new(); slugs.len()];
-        let mut read = 0;
+        let (mut favorited, mut read) = (HashSet::new(), 0);
         for FoundOne { position, known: now, favorited_by } in found.rows {
-            let (Some(known), Some(liked)) = (known.get_mut(position), liked.get_mut(position)) else { continue };
-            *liked = favorited_by;
+            let Some(known) = recalled.known.get_mut(position) else { continue };
+            favorited.extend(favorited_by.into_iter().map(|user| (position, user)));
             let state = |known: &Option<Known>| known.as_ref().map(|known| known.state);
             read += usize::from(now.is_some() && state(&now) != state(known));
             *known = now;
         }
-        metrics::domain().found(known.iter().flatten().count() - read, read);
-        self.kept.keep(epoch, &found.snapshot, known.iter().flatten().cloned());
-        Ok(known.into_iter().zip(liked).map(|(known, liked)| known.map(|known| (known.article, liked))).collect())
+        self.kept.found.otherwise(recalled.known.iter().flatten().count() - read, read);
+        let known = slugs.iter().zip(&recalled.known);
+        let known = known.filter_map(|(slug, known)| Some(((*slug).clone(), known.clone()?)));
+        self.kept.keep(&recalled, &found.snapshot, known);
+        Ok(Sought { known: recalled.known, favorited })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can be asked of the auth actors. The contract between the front and this domain.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 
 use super::email::Email;
@@ -8,7 +10,7 @@ use super::password::{Against, Password, PasswordHash, Verdict};
 pub use super::session::{NewSession, Session, SessionId};
 use super::token::RefreshToken;
 use crate::kit::command::Answer;
-use crate::kit::{Command, Failure};
+use crate::kit::{Command, Failure, Shared};
 use crate::text::Text;
 use crate::{command, messages};
 
@@ -228,7 +230,7 @@ command!(ListSessions, "list_sessions", Vec<Session>, Refusal, idempotent: true)
 command!(ChangeUser, "change_user", User, Refusal, idempotent: false);
 command!(DeleteUser, "delete_user", (), Refusal, idempotent: false);
 command!(CheckSession, "check_session", UserId, Refusal, idempotent: true);
-command!(FindCurrentUser, "find_current_user", User, Refusal, idempotent: true);
+command!(FindCurrentUser, "find_current_user", Arc<Shared<User>>, Refusal, idempotent: true);
 command!(SetFollow, "set_follow", (), Refusal, idempotent: true);
 
 impl Command for EndSessionOf {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What must stay true: an ended session is refused on every node from the moment its end committed, so
-//! no answer about a session is ever kept; a password that was changed opens no session any more, however the
+//! no answer about a session is given again before the database has said that nothing was committed since (`kit/kept.rs`); a password that was changed opens no session any more, however the
 //! change and a login meet; an unknown address takes as long as a wrong password.
 
 mod account;
@@ -42,10 +42,13 @@ pub use password::{Cost, Password};
 use pruner::Pruner;
 use session::NewSession;
 pub use session::{Agent, Session, SessionId};
+use store::Open;
 use token::{RefreshToken, Tokens, Verified};
+use workers::Sessions;
 
+use crate::kit::kept::{Kept, Size};
 use crate::kit::postgres::Postgres;
-use crate::kit::{Ask, Caller, Endpoint, Failure, Fault};
+use crate::kit::{Ask, Caller, Endpoint, Failure, Fault, Shared};
 use crate::supervision::{ChildSpec, Patience, child};
 
 /// What the domain's actors are set up with.
@@ -69,6 +72,8 @@ pub struct Settings {
     pub hands: usize,
     /// Messages in one statement.
     pub batch: usize,
+    /// The bytes that users may take which were read before, and as many for sessions.
+    pub keep: usize,
 }
 
 /// The domain, as the front knows it. Cheap to clone.
@@ -79,6 +84,8 @@ pub struct Auth {
     users: Endpoint<Ask<FindCurrentUser>>,
     sessions: Endpoint<Ask<CheckSession>>,
     tokens: Arc<Tokens>,
+    kept_users: Arc<Kept<Uuid, Open<Arc<Shared<User>>>>>,
+    kept_sessions: Arc<Kept<Uuid, Open<UserId>>>,
     session_lifetime: Duration,
 }
 
@@ -130,6 +137,8 @@ impl Auth {
             users: Endpoint::new("auth/users", "root/auth/users", settings.room),
             sessions: Endpoint::new("auth/sessions", "root/auth/sessions", settings.room),
             tokens: Arc::new(Tokens::new(&settings.tokens)),
+            kept_users: Arc::new(Kept::new("users", settings.keep)),
+            kept_sessions: Arc::new(Kept::new("sessions", settings.keep)),
             session_lifetime: settings.session_lifetime,
         };
         let threads = Threads::start(&Hasher::new(settings.cost)?, settings.password_hands)?;
@@ -139,8 +148,8 @@ impl Auth {
                 .with_patience(Patience { hold: None, kill: false }),
             child::pool(&auth.accounts, Arc::new(workers::Accounts(postgres.clone())), settings.hands),
             // What one statement found is worked on while the other is under way.
-            child::batcher(&auth.users, Arc::new(workers::CurrentUsers(postgres.clone())), 2, settings.batch),
-            child::batcher(&auth.sessions, Arc::new(workers::Sessions(postgres.clone())), 2, settings.batch),
+            child::batcher(&auth.users, Arc::new(Sessions::new(postgres, &auth.kept_users)), 2, settings.batch),
+            child::batcher(&auth.sessions, Arc::new(Sessions::new(postgres, &auth.kept_sessions)), 2, settings.batch),
             child::routine("pruner", Arc::new(Pruner { postgres: postgres.clone(), keep: settings.sessions_keep })),
         ];
         Ok((auth, children))
@@ -182,7 +191,7 @@ impl Auth {
     ///
     /// # Errors
     /// [`Refusal::InvalidToken`].
-    pub async fn current_user(&self, caller: &Caller, token: &str) -> Answer<User> {
+    pub async fn current_user(&self, caller: &Caller, token: &str) -> Answer<Arc<Shared<User>>> {
         let Verified { user, session } = self.verify(token)?;
         let found = self.users.ask(caller, FindCurrentUser(session)).await?;
         if found.id == user { Ok(found) } else { Err(Failure::Refused(Refusal::InvalidToken)) }
@@ -194,6 +203,11 @@ impl Auth {
     /// [`Refusal::NoSuchUser`]; [`Refusal::InvalidToken`] when whoever asks left meanwhile.
     pub async fn set_follow(&self, caller: &Caller, set: SetFollow) -> Answer<()> {
         self.accounts.ask(caller, set).await
+    }
+
+    /// How much is kept of what was read before.
+    pub(crate) fn kept(&self) -> [Size; 2] {
+        [self.kept_users.size(), self.kept_sessions.size()]
     }
 
     fn verify(&self, token: &str) -> Answer<Verified> {

@@ -1,7 +1,9 @@
 //! The domain's statements, one function each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -12,9 +14,10 @@ use super::message::{
 };
 use super::password::PasswordHash;
 use super::session::{Session, SessionId};
+use crate::kit::kept::Keep;
 use crate::kit::postgres::{Params, Postgres};
 use crate::kit::sql::Statement;
-use crate::kit::{Fault, Scope};
+use crate::kit::{Fault, Scope, Shared};
 use crate::sql;
 
 fn user(row: &Row) -> User {
@@ -214,24 +217,53 @@ fn number(rows: &[Row]) -> Result<i64, Fault> {
     rows.first().map(|row| row.get("n")).ok_or_else(|| Fault::internal("a count came without a row"))
 }
 
-/// The open ones among `sessions`, with their users.
-pub(super) async fn check_sessions(
-    db: &Postgres,
-    scope: &Scope,
-    sessions: &[Uuid],
-) -> Result<Vec<(Uuid, UserId)>, Fault> {
-    let rows = db.read(scope, sql!("auth/check_sessions"), &[&sessions]).await?;
-    Ok(rows.iter().map(|row| (row.get("id"), UserId(row.get("user_id")))).collect())
+/// An open session, until when it is, by the database's clock, and whose.
+#[derive(Clone)]
+pub(super) struct Open<T> {
+    pub(super) until: OffsetDateTime,
+    pub(super) of: T,
 }
 
-/// The users of the open ones among `sessions`.
+impl Keep for Open<UserId> {
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+impl Keep for Open<Arc<Shared<User>>> {
+    fn bytes(&self) -> usize {
+        let User { email, name, bio, image, .. } = &**self.of;
+        // Twice, since what it is shown as is kept with it.
+        size_of::<User>() + 2 * [email.expose(), name, bio, image].map(str::len).iter().sum::<usize>()
+    }
+}
+
+/// Open sessions, and the snapshot in which they are.
+pub(super) struct Sessions<T> {
+    /// Nothing without any.
+    pub(super) snapshot: Option<String>,
+    pub(super) open: Vec<(Uuid, Open<T>)>,
+}
+
+fn sessions<T>(rows: &[Row], of: impl Fn(&Row) -> T) -> Sessions<T> {
+    let open = |row: &Row| (row.get("session_id"), Open { until: row.get("expires_at"), of: of(row) });
+    Sessions { snapshot: rows.first().map(|row| row.get("snapshot")), open: rows.iter().map(open).collect() }
+}
+
+/// The open ones among these sessions, with whose they are.
+pub(super) async fn check_sessions(db: &Postgres, scope: &Scope, asked: &[Uuid]) -> Result<Sessions<UserId>, Fault> {
+    let rows = db.read(scope, sql!("auth/check_sessions"), &[&asked]).await?;
+    Ok(sessions(&rows, |row| UserId(row.get("user_id"))))
+}
+
+/// The open ones among these sessions, with their users.
 pub(super) async fn find_current_users(
     db: &Postgres,
     scope: &Scope,
-    sessions: &[Uuid],
-) -> Result<Vec<(Uuid, User)>, Fault> {
-    let rows = db.read(scope, sql!("auth/find_current_users"), &[&sessions]).await?;
-    Ok(rows.iter().map(|row| (row.get("session_id"), user(row))).collect())
+    asked: &[Uuid],
+) -> Result<Sessions<Arc<Shared<User>>>, Fault> {
+    let rows = db.read(scope, sql!("auth/find_current_users"), &[&asked]).await?;
+    Ok(sessions(&rows, |row| Shared::new(user(row))))
 }
 
 /// What a follow, or its end, came to.

@@ -1,17 +1,19 @@
 //! The rules of the domain, one actor each: passwords, accounts, current users, sessions.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::hashing::Threads;
 use super::message::*;
-use super::store::{self, Changed, Followed, Refreshed};
+use super::store::{self, Changed, Followed, Open, Refreshed};
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
+use crate::kit::kept::{Keep, Kept};
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
-use crate::kit::{Failure, Scope};
+use crate::kit::{Failure, Fault, Scope, Shared};
 
 /// Whoever asks left between the check of their session and the statement.
 const GONE: Failure<Refusal> = Failure::Refused(Refusal::InvalidToken);
@@ -137,39 +139,66 @@ impl Accounts {
     }
 }
 
-/// Checks every session that gathered with one statement.
-pub(super) struct Sessions(pub(super) Postgres);
+/// Finds every session that gathered with one statement, unless all of them are known, and nothing was written since.
+pub(super) struct Sessions<T> {
+    postgres: Postgres,
+    kept: Arc<Kept<Uuid, Open<T>>>,
+}
 
-impl Gather for Sessions {
+impl<T: Clone> Sessions<T>
+where
+    Open<T>: Keep,
+{
+    pub(super) fn new(postgres: &Postgres, kept: &Arc<Kept<Uuid, Open<T>>>) -> Self {
+        Self { postgres: postgres.clone(), kept: Arc::clone(kept) }
+    }
+
+    /// Those of these that are open, as they are or as this reads them.
+    async fn open(
+        &self,
+        asked: impl Iterator<Item = SessionId>,
+        scope: &Scope,
+        read: impl AsyncFnOnce(&Postgres, &[Uuid]) -> Result<store::Sessions<T>, Fault>,
+    ) -> Result<HashMap<Uuid, T>, Fault> {
+        let mut ids: Vec<Uuid> = asked.map(|session| session.0).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let recalled = self.kept.recall(&self.postgres, ids.iter());
+        if let Some(now) = self.kept.holds(&self.postgres, scope, &recalled).await? {
+            let known = ids.into_iter().zip(recalled.known);
+            let open = known.filter_map(|(id, open)| Some((id, open.filter(|open| open.until > now)?.of)));
+            return Ok(open.collect());
+        }
+        let store::Sessions { snapshot, open } = read(&self.postgres, &ids).await?;
+        self.kept.found.otherwise(0, open.len());
+        if let Some(snapshot) = snapshot {
+            self.kept.keep(&recalled, &snapshot, open.iter().cloned());
+        }
+        Ok(open.into_iter().map(|(id, open)| (id, open.of)).collect())
+    }
+}
+
+/// Whose sessions these are.
+impl Gather for Sessions<UserId> {
     type Command = CheckSession;
 
     async fn run(&self, commands: &[CheckSession], scope: &Scope) -> Answers<CheckSession> {
-        let sessions = unique(commands.iter().map(|CheckSession(session)| session.0));
-        let open: HashMap<Uuid, UserId> = store::check_sessions(&self.0, scope, &sessions).await?.into_iter().collect();
+        let asked = commands.iter().map(|CheckSession(session)| *session);
+        let open = self.open(asked, scope, async |db, ids| store::check_sessions(db, scope, ids).await).await?;
         let answer = |CheckSession(session): &CheckSession| open.get(&session.0).copied().ok_or(Refusal::InvalidToken);
         Ok(commands.iter().map(answer).collect())
     }
 }
 
-/// Reads every current user that is asked for with one statement, which checks their sessions as well.
-pub(super) struct CurrentUsers(pub(super) Postgres);
-
-impl Gather for CurrentUsers {
+/// Whose sessions these are, with all that users see of themselves.
+impl Gather for Sessions<Arc<Shared<User>>> {
     type Command = FindCurrentUser;
 
     async fn run(&self, commands: &[FindCurrentUser], scope: &Scope) -> Answers<FindCurrentUser> {
-        let sessions = unique(commands.iter().map(|FindCurrentUser(session)| session.0));
-        let found: HashMap<Uuid, User> =
-            store::find_current_users(&self.0, scope, &sessions).await?.into_iter().collect();
+        let asked = commands.iter().map(|FindCurrentUser(session)| *session);
+        let open = self.open(asked, scope, async |db, ids| store::find_current_users(db, scope, ids).await).await?;
         let answer =
-            |FindCurrentUser(session): &FindCurrentUser| found.get(&session.0).cloned().ok_or(Refusal::InvalidToken);
+            |FindCurrentUser(session): &FindCurrentUser| open.get(&session.0).cloned().ok_or(Refusal::InvalidToken);
         Ok(commands.iter().map(answer).collect())
     }
-}
-
-fn unique(ids: impl Iterator<Item = Uuid>) -> Vec<Uuid> {
-    let mut ids: Vec<Uuid> = ids.collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }

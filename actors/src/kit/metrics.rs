@@ -9,6 +9,7 @@ mod actor;
 mod database;
 mod domain;
 mod jobs;
+mod kept;
 
 use opentelemetry::global;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
@@ -17,6 +18,7 @@ pub(crate) use actor::{Actor, restarted, stalled};
 pub(crate) use database::{Operations, Pool};
 pub use domain::{Domain, Throttle, domain, throttle};
 pub use jobs::{Jobs, OfKind, jobs};
+pub(crate) use kept::Kept;
 
 /// Upper bounds in seconds, from what an ask costs to what a deadline allows.
 const SECONDS: [f64; 14] =

@@ -1,7 +1,7 @@
 //! An answer that everybody gets who asked the same at the same time.
 //!
 //! What they make of it is alike as well, and often takes longer than to find it: the first leaves it here for the others.
-//! It lives as long as the answer is being given, so that nobody sees what somebody was told before.
+//! It lives as long as the answer: while it is given, or kept for as long as it is still right (`kept`).
 
 use std::any::Any;
 use std::ops::Deref;

@@ -76,6 +76,7 @@ pub async fn database() -> Database {
             room: 1024,
             hands: 8,
             batch: 64,
+            keep: 1024 * 1024,
         },
         ledger: ledger::Keep { age: Duration::from_secs(3600), rows: 100_000 },
         watchdog: watchdog::Limits {

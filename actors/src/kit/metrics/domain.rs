@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{BoundCounter, Counter, Gauge, UpDownCounter};
+use opentelemetry::metrics::{Counter, Gauge, UpDownCounter};
 
 use super::{counter, meter};
 
@@ -16,10 +15,6 @@ pub struct Domain {
     pub logins: Counter<u64>,
     /// Articles created.
     pub articles_created: Counter<u64>,
-    /// Articles found by their slugs that were as they were when they were read before.
-    articles_known: BoundCounter<u64>,
-    /// Articles found by their slugs that were read.
-    articles_read: BoundCounter<u64>,
     /// Favorites that were not there before.
     pub favorites_added: Counter<u64>,
     /// Favorites taken back.
@@ -40,15 +35,7 @@ pub struct Throttle {
 
 impl Domain {
     fn new() -> Self {
-        let found = counter(
-            "articles.found",
-            "{article}",
-            "Articles found by their slugs, by whether they were read, or known to be as they were when they were.",
-        );
-        let found = |how| found.bind(&[KeyValue::new("state", how)]);
         Self {
-            articles_known: found("known"),
-            articles_read: found("read"),
             logins: counter(
                 "auth.login.attempts",
                 "{attempt}",
@@ -68,14 +55,6 @@ impl Domain {
                 "Streams of notifications refused, by the limit that was reached: user or all.",
             ),
         }
-    }
-}
-
-impl Domain {
-    /// Counts articles that were found: so many as they were known, so many read.
-    pub(crate) fn found(&self, known: usize, read: usize) {
-        self.articles_known.add(known as u64);
-        self.articles_read.add(read as u64);
     }
 }
 
