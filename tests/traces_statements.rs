@@ -36,7 +36,8 @@ async fn a_statement_that_a_request_runs_again_and_again_is_noticed() {
 async fn a_sampled_statement_names_its_span_to_postgresql_where_the_settings_say_so() {
     let (stage, receiver) = (Stage::new().await, Receiver::start().await);
     for (comments, shown) in [("true", true), ("false", false)] {
-        let more = [("TRACE_SQL_COMMENTS", comments)];
+        // What was read before would not be read again.
+        let more = [("TRACE_SQL_COMMENTS", comments), ("KEPT_BYTES", "0")];
         let service = exporting(&stage, &["serve", "--no-workers"], &receiver.endpoint, &more).await;
         let ann = service.client().register("ann").await;
         let (slug, title) = (ann.publish("Found").await, format!("New title, {comments}"));

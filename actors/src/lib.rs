@@ -16,7 +16,7 @@
 //! What must stay true:
 //!
 //! 1. A read answers with every write committed before it arrived: only work in flight is shared,
-//!    nothing is cached across requests.
+//!    nothing that was read before is answered before PostgreSQL has said that it is still so.
 //! 2. A job exists if and only if the write that caused it committed, and takes effect exactly once.
 //! 3. A crash costs at most the messages that the crashed actor held; their callers are told.
 

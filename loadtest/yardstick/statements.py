@@ -82,7 +82,13 @@ class Bench:
         return self._value(name, _array(self.draw.sample(values, self.served)))
 
     def by_slug(self, variant):
-        return Script("articles/find_by_slugs", [[self._drawn(f"slugs_{variant}", self.slugs), self._value("viewers", "{}")]])
+        """As if none of them had been read before."""
+        unknown = self._of_each("unknown", None)
+        return Script("articles/find_by_slugs", [[
+            self._drawn(f"slugs_{variant}", self.slugs), unknown, unknown, self._value("viewers", "{}")]])
+
+    def snapshot(self, _):
+        return Script("kept/snapshot", [[]])
 
     def current_users(self, variant):
         return Script("auth/find_current_users", [[self._drawn(f"sessions_{variant}", self.sessions)]])
@@ -112,7 +118,7 @@ class Bench:
 
     def all(self):
         """Scripts that are run together, with the settings of their connections."""
-        for read in (self.by_slug, self.pages, self.current_users):
+        for read in (self.by_slug, self.snapshot, self.pages, self.current_users):
             yield [read(variant) for variant in range(VARIANTS)], BY_KEY
         for write in (self.create, self.favorite):
             yield [write()], WRITING

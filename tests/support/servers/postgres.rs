@@ -50,6 +50,27 @@ impl PrivatePostgres {
         self.running.take().expect("it runs").end(signal).await;
     }
 
+    /// Keeps its data as they are, while it is stopped.
+    pub async fn keep_copy(&self) {
+        self.copy("data", "copy").await;
+    }
+
+    /// Takes back the data that were kept, as if nothing had been committed since.
+    pub async fn go_back(&self) {
+        self.copy("copy", "data").await;
+    }
+
+    async fn copy(&self, from: &str, to: &str) {
+        assert!(self.running.is_none(), "it runs");
+        let [from, to] = [from, to].map(|name| self.place.path().join(name));
+        if to.exists() {
+            std::fs::remove_dir_all(&to).unwrap();
+        }
+        let mut copy = self.place.command(Path::new("cp"));
+        copy.arg("-a").arg(&from).arg(&to);
+        assert!(copy.status().await.unwrap().success(), "{}", self.place.log());
+    }
+
     /// Starts it after it was stopped; tells when it let somebody in first.
     pub async fn start_again(&mut self) -> Instant {
         assert!(self.running.is_none(), "it runs");

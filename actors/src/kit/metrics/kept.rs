@@ -11,7 +11,7 @@ static FOUND: LazyLock<Counter<u64>> = LazyLock::new(|| {
     counter(
         "kept.found",
         "{answer}",
-        "What was found: known since nothing was committed meanwhile (same), or its own rows are as they were (known), or read.",
+        "Answers, by how they were found: nothing was committed since (same), their rows are as they were (known), or read.",
     )
 });
 
