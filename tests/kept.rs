@@ -82,15 +82,15 @@ async fn a_session_that_was_open_is_refused_once_it_is_over_by_whatever_way() {
         let out = there.client().register(&format!("out {kind}")).await;
         read(&here, kind, &out.at(&here.client()), path).await;
         out.client.ask("/api/logout").await.expect(200);
-        out.at(&here.client()).get(path).await.refused(401, "unauthorized");
+        out.at(&here.client()).get(path).await.refused(401, "invalid_token");
         let ended = there.client().register(&format!("ended {kind}")).await;
         read(&here, kind, &ended.at(&here.client()), path).await;
         stage.execute("update sessions set ended_at = now() where user_id = $1", &[&ended.id]).await;
-        ended.at(&here.client()).get(path).await.refused(401, "unauthorized");
+        ended.at(&here.client()).get(path).await.refused(401, "invalid_token");
         let gone = there.client().register(&format!("gone {kind}")).await;
         read(&here, kind, &gone.at(&here.client()), path).await;
         stage.execute("delete from users where id = $1", &[&gone.id]).await;
-        gone.at(&here.client()).get(path).await.refused(401, "unauthorized");
+        gone.at(&here.client()).get(path).await.refused(401, "invalid_token");
         // Here nobody writes anything when it is over.
         let over = there.client().register(&format!("over {kind}")).await;
         let soon = "update sessions set expires_at = now() + interval '4 s' where user_id = $1";

@@ -43,12 +43,12 @@ async fn a_sampled_statement_names_its_span_to_postgresql_where_the_settings_say
         let (slug, title) = (ann.publish("Found").await, format!("New title, {comments}"));
         // Each connection prepares a statement once, and waits for locks then as well.
         for _ in 0..4 {
-            service.client().get(&format!("/api/articles/{slug}")).await.expect(200);
+            ann.client.get("/api/user").await.expect(200);
         }
-        let lock = stage.locked("articles").await;
+        let lock = stage.locked("users").await;
         let reading = tokio::spawn({
-            let (client, path) = (service.client(), format!("/api/articles/{slug}"));
-            async move { client.get(&path).await }
+            let client = ann.client.clone();
+            async move { client.get("/api/user").await }
         });
         // What a connection waits for is read a moment later than its query, which may still be the one before: that is idle.
         let waiting = "select query from pg_stat_activity
@@ -58,10 +58,10 @@ async fn a_sampled_statement_names_its_span_to_postgresql_where_the_settings_say
                 .await;
         lock.batch_execute("rollback").await.unwrap();
         let answer = reading.await.unwrap();
-        assert_eq!(answer.expect(200)["title"], "Found");
-        let spans = receiver.trace(&answer.trace_id(), &["articles/find_by_slugs", "GET /api/articles/{slug}"]).await;
-        let statement = named(&spans, "articles/find_by_slugs");
-        is_statement(statement, "articles/find_by_slugs");
+        assert_eq!(answer.expect(200)["name"], "ann");
+        let spans = receiver.trace(&answer.trace_id(), &["auth/find_current_users", "GET /api/user"]).await;
+        let statement = named(&spans, "auth/find_current_users");
+        is_statement(statement, "auth/find_current_users");
         let comment = format!("/*traceparent='00-{}-{}-01'*/", statement.trace, statement.id);
         assert_eq!(query.ends_with(&comment), shown, "{query}");
         assert_eq!(query.contains("traceparent"), shown, "{query}");
