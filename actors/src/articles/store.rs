@@ -14,7 +14,7 @@ use super::slug::Slug;
 use super::words::{self, Part};
 use crate::auth::{Email, UserId};
 use crate::kit::columns::{Columns, LongText, Xid};
-use crate::kit::kept::Keep;
+use crate::kit::kept::{Keep, Read, Seen};
 use crate::kit::postgres::Postgres;
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope, Shared};
@@ -83,54 +83,53 @@ impl Keep for Known {
 
 /// What [`find_by_slugs`] found.
 pub(super) struct Found {
-    /// The snapshot in which it did.
-    pub(super) snapshot: String,
-    /// What there is to say.
-    pub(super) rows: Vec<FoundOne>,
+    /// The articles.
+    pub(super) read: Read<Known>,
+    /// Which of them was favorited by whom of the viewers.
+    pub(super) favorited: Vec<(usize, i64)>,
 }
 
-/// What there is to say of one of the slugs.
-pub(super) struct FoundOne {
-    /// Which of them it is.
-    pub(super) position: usize,
-    /// The article; `None` where there is no such.
-    pub(super) known: Option<Known>,
-    /// Those of the viewers who favorited it.
-    pub(super) favorited_by: Vec<i64>,
-}
-
-/// The articles with these slugs. There is nothing to say of one that is in the state in which it is known, unless one of
-/// the viewers favorited it.
+/// The articles with these slugs, each with its place and what is known of it, which is not found again if it is so still.
 pub(super) async fn find_by_slugs(
     db: &Postgres,
     scope: &Scope,
-    slugs: &[&Slug],
-    known: &[Option<Known>],
+    asked: &[(usize, &Slug, Option<&Known>)],
     viewers: &[i64],
 ) -> Result<Found, Fault> {
-    let texts: Vec<&str> = slugs.iter().map(|slug| slug.as_str()).collect();
+    let slugs: Vec<&str> = asked.iter().map(|(_, slug, _)| slug.as_str()).collect();
     let written_by = |which: fn(&State) -> i32| -> Vec<Option<i32>> {
-        known.iter().map(|known| known.as_ref().map(|known| which(&known.state))).collect()
+        asked.iter().map(|(.., known)| known.map(|known| which(&known.state))).collect()
     };
     let articles = written_by(|state| state.article_written_by);
     let authors = written_by(|state| state.author_written_by);
-    let rows = db.read(scope, sql!("articles/find_by_slugs"), &[&texts, &articles, &authors, &viewers]).await?;
-    let first = rows.first().ok_or_else(|| Fault::internal("there is no snapshot"))?;
-    Ok(Found { snapshot: first.get("snapshot"), rows: rows.iter().filter_map(|row| found(row, known)).collect() })
+    let rows = db.read(scope, sql!("articles/find_by_slugs"), &[&slugs, &articles, &authors, &viewers]).await?;
+    let mut found = Found {
+        read: Read { seen: rows.first().map(Seen::of), found: Vec::with_capacity(rows.len()), new: 0 },
+        favorited: Vec::new(),
+    };
+    for row in &rows {
+        // Counted from one; null in the row that is there if there is none.
+        let place = row.get::<_, Option<i64>>("position").and_then(|position| usize::try_from(position - 1).ok());
+        let Some((place, _, known)) = place.and_then(|place| asked.get(place)) else { continue };
+        found.favorited.extend(row.get::<_, Vec<i64>>("favorited_by").into_iter().map(|user| (*place, user)));
+        match state(row) {
+            Some(state) if known.is_some_and(|known| known.state == state) => {}
+            Some(state) => {
+                found.read.new += 1;
+                let article = Shared::new(article(row, body_of(row)));
+                found.read.found.push((*place, Some(Known { state, article })));
+            }
+            None => found.read.found.push((*place, None)),
+        }
+    }
+    Ok(found)
 }
 
-fn found(row: &Row, known: &[Option<Known>]) -> Option<FoundOne> {
-    // Counted from one; of the row that is there if there is none, it is null.
-    let position = usize::try_from(row.get::<_, Option<i64>>("position")? - 1).ok()?;
-    let xid = |name| row.get::<_, Option<Xid>>(name).map(|Xid(number)| number);
-    let state = xid("article_written_by").zip(xid("author_written_by"));
-    let state = state.map(|(article_written_by, author_written_by)| State { article_written_by, author_written_by });
-    let before = known.get(position).and_then(Option::as_ref);
-    let known = state.map(|state| match before.filter(|known| known.state == state) {
-        Some(known) => known.clone(),
-        None => Known { state, article: Shared::new(article(row, body_of(row))) },
-    });
-    Some(FoundOne { position, known, favorited_by: row.get("favorited_by") })
+/// The state that an article is in; `None` of one that is not there.
+fn state(row: &Row) -> Option<State> {
+    let Xid(article_written_by) = row.get::<_, Option<Xid>>("article_written_by")?;
+    let Xid(author_written_by) = row.get::<_, Option<Xid>>("author_written_by")?;
+    Some(State { article_written_by, author_written_by })
 }
 
 pub(super) async fn list(db: &Postgres, scope: &Scope, query: &ListArticles) -> Result<Page, Fault> {

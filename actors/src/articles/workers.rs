@@ -9,10 +9,10 @@ use opentelemetry::KeyValue;
 use super::message::*;
 use super::once;
 use super::slug::Slug;
-use super::store::{self, Changed, FoundOne, Known, Made, New};
+use super::store::{self, Changed, Known, Made, New};
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
-use crate::kit::kept::Kept;
+use crate::kit::kept::{Kept, Look, Read};
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
 use crate::kit::{Failure, Fault, Scope, Shared, Trace, metrics};
@@ -41,51 +41,40 @@ impl Gather for BySlug {
         let mut viewers: Vec<i64> = commands.iter().filter_map(|find| find.viewer.map(|user| user.0)).collect();
         viewers.sort_unstable();
         viewers.dedup();
-        let found = self.find(&slugs, &viewers, scope).await?;
+        let with_viewers: HashSet<&Slug> =
+            commands.iter().filter(|find| find.viewer.is_some()).map(|find| &find.slug).collect();
+        let mut looking =
+            Looking { postgres: &self.postgres, scope, slugs: &slugs, viewers, favorited: HashSet::new() };
+        // What is known says nothing of who favorited it.
+        let is_enough = |place: usize| slugs.get(place).is_some_and(|slug| !with_viewers.contains(slug));
+        let (found, _) = self.kept.find((&self.postgres, scope), &slugs, is_enough, &mut looking).await?;
         let answer = |find: &FindArticle| {
-            let at = slugs.binary_search(&&find.slug).map_err(|_| Refusal::NotFound)?;
-            let Known { article, .. } = found.known.get(at).and_then(Option::as_ref).ok_or(Refusal::NotFound)?;
-            let favorited = find.viewer.is_some_and(|user| found.favorited.contains(&(at, user.0)));
+            let place = slugs.binary_search(&&find.slug).map_err(|_| Refusal::NotFound)?;
+            let Known { article, .. } = found.get(place).and_then(Option::as_ref).ok_or(Refusal::NotFound)?;
+            let favorited = find.viewer.is_some_and(|user| looking.favorited.contains(&(place, user.0)));
             Ok(View { article: Arc::clone(article), favorited })
         };
         Ok(commands.iter().map(answer).collect())
     }
 }
 
-/// What was found.
-struct Sought {
-    /// Each of the articles that were asked for, where there is one.
-    known: Vec<Option<Known>>,
-    /// Which of them was favorited by whom of the viewers.
+/// How articles are read that are not as they are known, or that somebody reads who may have favorited them.
+struct Looking<'a> {
+    postgres: &'a Postgres,
+    scope: &'a Scope,
+    slugs: &'a [&'a Slug],
+    viewers: Vec<i64>,
+    /// Which of the slugs was favorited by whom of the viewers.
     favorited: HashSet<(usize, i64)>,
 }
 
-impl BySlug {
-    async fn find(&self, slugs: &[&Slug], viewers: &[i64], scope: &Scope) -> Result<Sought, Fault> {
-        let mut recalled = self.kept.recall(&self.postgres, slugs.iter().copied());
-        // What is known says nothing of who favorited it.
-        if viewers.is_empty() && self.kept.holds(&self.postgres, scope, &recalled).await?.is_some() {
-            return Ok(Sought { known: recalled.known, favorited: HashSet::new() });
-        }
-        let mut found = store::find_by_slugs(&self.postgres, scope, slugs, &recalled.known, viewers).await?;
-        if !recalled.is_of(&self.postgres) {
-            // Another server may have been asked than the one that told what is known.
-            recalled.known.fill(None);
-            found = store::find_by_slugs(&self.postgres, scope, slugs, &recalled.known, viewers).await?;
-        }
-        let (mut favorited, mut read) = (HashSet::new(), 0);
-        for FoundOne { position, known: now, favorited_by } in found.rows {
-            let Some(known) = recalled.known.get_mut(position) else { continue };
-            favorited.extend(favorited_by.into_iter().map(|user| (position, user)));
-            let state = |known: &Option<Known>| known.as_ref().map(|known| known.state);
-            read += usize::from(now.is_some() && state(&now) != state(known));
-            *known = now;
-        }
-        self.kept.found.otherwise(recalled.known.iter().flatten().count() - read, read);
-        let known = slugs.iter().zip(&recalled.known);
-        let known = known.filter_map(|(slug, known)| Some(((*slug).clone(), known.clone()?)));
-        self.kept.keep(&recalled, &found.snapshot, known);
-        Ok(Sought { known: recalled.known, favorited })
+impl Look<Known> for Looking<'_> {
+    async fn look(&mut self, places: &[usize], known: &[Option<Known>]) -> Result<Read<Known>, Fault> {
+        let asked = |place: &usize| Some((*place, *self.slugs.get(*place)?, known.get(*place)?.as_ref()));
+        let asked: Vec<_> = places.iter().filter_map(asked).collect();
+        let found = store::find_by_slugs(self.postgres, self.scope, &asked, &self.viewers).await?;
+        self.favorited.extend(found.favorited);
+        Ok(found.read)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The domain's statements, one function each.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::message::{
 };
 use super::password::PasswordHash;
 use super::session::{Session, SessionId};
-use crate::kit::kept::Keep;
+use crate::kit::kept::{Keep, Seen};
 use crate::kit::postgres::{Params, Postgres};
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope, Shared};
@@ -238,32 +239,39 @@ impl Keep for Open<Arc<Shared<User>>> {
     }
 }
 
-/// Open sessions, and the snapshot in which they are.
+/// Open sessions, and when they were seen.
 pub(super) struct Sessions<T> {
-    /// Nothing without any.
-    pub(super) snapshot: Option<String>,
-    pub(super) open: Vec<(Uuid, Open<T>)>,
+    /// Nothing where no session is open.
+    pub(super) seen: Option<Seen>,
+    pub(super) open: HashMap<Uuid, Open<T>>,
 }
 
 fn sessions<T>(rows: &[Row], of: impl Fn(&Row) -> T) -> Sessions<T> {
     let open = |row: &Row| (row.get("session_id"), Open { until: row.get("expires_at"), of: of(row) });
-    Sessions { snapshot: rows.first().map(|row| row.get("snapshot")), open: rows.iter().map(open).collect() }
+    Sessions { seen: rows.first().map(Seen::of), open: rows.iter().map(open).collect() }
 }
 
-/// The open ones among these sessions, with whose they are.
-pub(super) async fn check_sessions(db: &Postgres, scope: &Scope, asked: &[Uuid]) -> Result<Sessions<UserId>, Fault> {
-    let rows = db.read(scope, sql!("auth/check_sessions"), &[&asked]).await?;
-    Ok(sessions(&rows, |row| UserId(row.get("user_id"))))
+/// What is asked of sessions that are open.
+pub(super) trait OfSession: Clone + Send + Sync + 'static {
+    /// The open ones among these sessions.
+    fn read(db: &Postgres, scope: &Scope, asked: &[Uuid])
+    -> impl Future<Output = Result<Sessions<Self>, Fault>> + Send;
 }
 
-/// The open ones among these sessions, with their users.
-pub(super) async fn find_current_users(
-    db: &Postgres,
-    scope: &Scope,
-    asked: &[Uuid],
-) -> Result<Sessions<Arc<Shared<User>>>, Fault> {
-    let rows = db.read(scope, sql!("auth/find_current_users"), &[&asked]).await?;
-    Ok(sessions(&rows, |row| Shared::new(user(row))))
+/// Whose it is.
+impl OfSession for UserId {
+    async fn read(db: &Postgres, scope: &Scope, asked: &[Uuid]) -> Result<Sessions<Self>, Fault> {
+        let rows = db.read(scope, sql!("auth/check_sessions"), &[&asked]).await?;
+        Ok(sessions(&rows, |row| Self(row.get("user_id"))))
+    }
+}
+
+/// All that its user sees of themselves.
+impl OfSession for Arc<Shared<User>> {
+    async fn read(db: &Postgres, scope: &Scope, asked: &[Uuid]) -> Result<Sessions<Self>, Fault> {
+        let rows = db.read(scope, sql!("auth/find_current_users"), &[&asked]).await?;
+        Ok(sessions(&rows, |row| Shared::new(user(row))))
+    }
 }
 
 /// What a follow, or its end, came to.

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::hashing::Threads;
 use super::message::*;
-use super::store::{self, Changed, Followed, Open, Refreshed};
+use super::store::{self, Changed, Followed, OfSession, Open, Refreshed};
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
-use crate::kit::kept::{Keep, Kept};
+use crate::kit::kept::{Keep, Kept, Look, Read};
 use crate::kit::pool::Worker;
 use crate::kit::postgres::Postgres;
 use crate::kit::{Failure, Fault, Scope, Shared};
@@ -139,13 +139,14 @@ impl Accounts {
     }
 }
 
-/// Finds every session that gathered with one statement, unless all of them are known, and nothing was written since.
+/// Finds every session that gathered with one statement, and what it is of; those that are known are not read while nobody
+/// writes.
 pub(super) struct Sessions<T> {
     postgres: Postgres,
     kept: Arc<Kept<Uuid, Open<T>>>,
 }
 
-impl<T: Clone> Sessions<T>
+impl<T: OfSession> Sessions<T>
 where
     Open<T>: Keep,
 {
@@ -153,28 +154,33 @@ where
         Self { postgres: postgres.clone(), kept: Arc::clone(kept) }
     }
 
-    /// Those of these that are open, as they are or as this reads them.
-    async fn open(
-        &self,
-        asked: impl Iterator<Item = SessionId>,
-        scope: &Scope,
-        read: impl AsyncFnOnce(&Postgres, &[Uuid]) -> Result<store::Sessions<T>, Fault>,
-    ) -> Result<HashMap<Uuid, T>, Fault> {
+    /// What those of these are of that are open.
+    async fn open(&self, asked: impl Iterator<Item = SessionId>, scope: &Scope) -> Result<HashMap<Uuid, T>, Fault> {
         let mut ids: Vec<Uuid> = asked.map(|session| session.0).collect();
         ids.sort_unstable();
         ids.dedup();
-        let recalled = self.kept.recall(&self.postgres, ids.iter());
-        if let Some(now) = self.kept.holds(&self.postgres, scope, &recalled).await? {
-            let known = ids.into_iter().zip(recalled.known);
-            let open = known.filter_map(|(id, open)| Some((id, open.filter(|open| open.until > now)?.of)));
-            return Ok(open.collect());
-        }
-        let store::Sessions { snapshot, open } = read(&self.postgres, &ids).await?;
-        self.kept.found.otherwise(0, open.len());
-        if let Some(snapshot) = snapshot {
-            self.kept.keep(&recalled, &snapshot, open.iter().cloned());
-        }
-        Ok(open.into_iter().map(|(id, open)| (id, open.of)).collect())
+        let mut looking = Looking { postgres: &self.postgres, scope, ids: &ids };
+        let (found, seen) = self.kept.find((&self.postgres, scope), &ids, |_| true, &mut looking).await?;
+        // Nobody writes anything when one is over.
+        let is_open = |open: &Open<T>| seen.as_ref().is_none_or(|seen| open.until > seen.now);
+        let open = ids.into_iter().zip(found);
+        Ok(open.filter_map(|(id, open)| Some((id, open.filter(is_open)?.of))).collect())
+    }
+}
+
+/// How sessions are read that are not known.
+struct Looking<'a> {
+    postgres: &'a Postgres,
+    scope: &'a Scope,
+    ids: &'a [Uuid],
+}
+
+impl<T: OfSession> Look<Open<T>> for Looking<'_> {
+    async fn look(&mut self, places: &[usize], _: &[Option<Open<T>>]) -> Result<Read<Open<T>>, Fault> {
+        let asked: Vec<Uuid> = places.iter().filter_map(|place| self.ids.get(*place).copied()).collect();
+        let store::Sessions { seen, open } = T::read(self.postgres, self.scope, &asked).await?;
+        let found = places.iter().zip(&asked).map(|(place, id)| (*place, open.get(id).cloned()));
+        Ok(Read { new: open.len(), found: found.collect(), seen })
     }
 }
 
@@ -183,8 +189,7 @@ impl Gather for Sessions<UserId> {
     type Command = CheckSession;
 
     async fn run(&self, commands: &[CheckSession], scope: &Scope) -> Answers<CheckSession> {
-        let asked = commands.iter().map(|CheckSession(session)| *session);
-        let open = self.open(asked, scope, async |db, ids| store::check_sessions(db, scope, ids).await).await?;
+        let open = self.open(commands.iter().map(|CheckSession(session)| *session), scope).await?;
         let answer = |CheckSession(session): &CheckSession| open.get(&session.0).copied().ok_or(Refusal::InvalidToken);
         Ok(commands.iter().map(answer).collect())
     }
@@ -195,8 +200,7 @@ impl Gather for Sessions<Arc<Shared<User>>> {
     type Command = FindCurrentUser;
 
     async fn run(&self, commands: &[FindCurrentUser], scope: &Scope) -> Answers<FindCurrentUser> {
-        let asked = commands.iter().map(|FindCurrentUser(session)| *session);
-        let open = self.open(asked, scope, async |db, ids| store::find_current_users(db, scope, ids).await).await?;
+        let open = self.open(commands.iter().map(|FindCurrentUser(session)| *session), scope).await?;
         let answer =
             |FindCurrentUser(session): &FindCurrentUser| open.get(&session.0).cloned().ok_or(Refusal::InvalidToken);
         Ok(commands.iter().map(answer).collect())

@@ -1,25 +1,28 @@
 //! What was read before, with the snapshot in which it was last found to be so.
 //!
 //! ```text
-//! read ─▶ is all of it known of the last snapshot? ─ yes ─▶ which is it now? ─ the same ─▶ what is known is answered
-//!                                └─ no ─────────────────────────┴─ another ─▶ it is read, and kept of that snapshot
+//! asked for ─┬▶ known of the last snapshot ───────────────────────────┐
+//!            └▶ all else ─▶ is read, in a snapshot that it tells, and kept ─▶ the same one? what is known is so still
+//!               (nothing: the snapshot alone is asked for)                   another? what is known is read as well
 //! ```
 //!
 //! PostgreSQL calls a snapshot by the transactions that it sees, so that the same name means that nothing at all has been
-//! committed between the two: one small statement then stands for all reads that gathered, however much they read.
+//! committed between the two: one small statement then stands for all reads that gathered, however much they would read.
 //!
 //! What must stay true: nothing is answered from here unless a statement that began after it was asked for has found the same
-//! snapshot. So an answer is as fresh as if all of it had been read, whoever wrote and by whatever way. That holds as long
-//! as it is the same database, since one that lost some transactions gives their numbers to others: whenever a connection
-//! was made, all is forgotten. Where somebody writes between any two reads, the snapshot is not asked for, since it would be
-//! another. What is asked for the least goes first.
+//! snapshot, or that it is so. So an answer is as fresh as if all of it had been read, whoever wrote and by whatever way. That
+//! holds as long as it is the same database, since one that lost some transactions gives their numbers to others: whenever a
+//! connection was made, all is forgotten. While somebody writes between any two reads, nothing is taken for known without
+//! being looked at, since the snapshot would be another. What is asked for the least goes first.
 
+use std::borrow::Borrow;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 use time::OffsetDateTime;
+use tokio_postgres::Row;
 
 use super::error::Fault;
 use super::metrics;
@@ -53,20 +56,43 @@ impl<K, V: Keep> Weighter<K, Entry<V>> for ByBytes {
     }
 }
 
-/// What is known of what is asked for.
-pub(crate) struct Recalled<V> {
-    /// Of each in its turn.
-    pub(crate) known: Vec<Option<V>>,
-    /// The last snapshot, if all of them are known of it, and it is worth asking for: the one before was the same.
-    snapshot: Option<Arc<str>>,
-    epoch: u64,
+/// What a statement saw.
+pub(crate) struct Seen {
+    /// The snapshot in which it ran.
+    pub(crate) snapshot: String,
+    /// When that was, by the database's clock.
+    pub(crate) now: OffsetDateTime,
 }
 
-impl<V> Recalled<V> {
-    /// Whether it was told by the database that is asked now.
-    pub(crate) fn is_of(&self, postgres: &Postgres) -> bool {
-        self.epoch == postgres.epoch()
+impl Seen {
+    /// What the statement saw that this row is of.
+    pub(crate) fn of(row: &Row) -> Self {
+        Self { snapshot: row.get("snapshot"), now: row.get("now") }
     }
+}
+
+/// What a statement has found.
+pub(crate) struct Read<V> {
+    /// What it saw; nothing where it found nothing.
+    pub(crate) seen: Option<Seen>,
+    /// What each place has now. Where a place is left out, what is known is so still.
+    pub(crate) found: Vec<(usize, Option<V>)>,
+    /// How many of these were not known.
+    pub(crate) new: usize,
+}
+
+/// How what is not known is read.
+pub(crate) trait Look<V>: Send {
+    /// Reads what stands in these places of all that is asked for, given what is known of all of it.
+    fn look(&mut self, places: &[usize], known: &[Option<V>]) -> impl Future<Output = Result<Read<V>, Fault>> + Send;
+}
+
+/// What is known of what is asked for.
+struct Recalled<V> {
+    /// Of each in its turn: what is known, and whether it is of the last snapshot, and that worth asking for.
+    known: Vec<(Option<V>, bool)>,
+    snapshot: Arc<str>,
+    epoch: u64,
 }
 
 /// How much is kept.
@@ -84,7 +110,7 @@ pub struct Size {
 pub(crate) struct Kept<K, V> {
     name: &'static str,
     entries: Mutex<Entries<K, V>>,
-    pub(crate) found: metrics::Kept,
+    found: metrics::Kept,
 }
 
 struct Entries<K, V> {
@@ -108,62 +134,68 @@ impl<K: Eq + Hash + Clone, V: Keep> Kept<K, V> {
         Self { name, entries: Mutex::new(entries), found: metrics::Kept::new(name) }
     }
 
-    /// What is known of each of these.
-    pub(crate) fn recall<'a>(&self, postgres: &Postgres, keys: impl Iterator<Item = &'a K>) -> Recalled<V>
-    where
-        K: 'a,
-    {
-        let epoch = postgres.epoch();
+    /// Finds what has these keys, each once, by what is known where that is enough, and looks for it otherwise. Tells what
+    /// was seen last, after all of it was asked for.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be asked.
+    pub(crate) async fn find<Q: Borrow<K>>(
+        &self,
+        (postgres, scope): (&Postgres, &Scope),
+        keys: &[Q],
+        is_enough: impl Fn(usize) -> bool,
+        look: &mut impl Look<V>,
+    ) -> Result<(Vec<Option<V>>, Option<Seen>), Fault> {
+        let Recalled { known, snapshot, epoch } = self.recall(postgres.epoch(), keys);
+        let (known, settled): (Vec<_>, Vec<_>) = known.into_iter().unzip();
+        let is_settled = |at: &usize| settled.get(*at) == Some(&true) && is_enough(*at);
+        let (settled, open): (Vec<usize>, Vec<usize>) = (0..keys.len()).partition(is_settled);
+        let mut asked = Asked { kept: self, postgres, keys, epoch, known };
+        let mut seen = match open.is_empty() {
+            true => Some(seen(postgres, scope).await?),
+            false => asked.read(&open, look).await?,
+        };
+        let same = seen.as_ref().is_some_and(|seen| *seen.snapshot == *snapshot) && postgres.epoch() == epoch;
+        if same {
+            self.found.same(settled.len());
+        } else if !settled.is_empty() {
+            self.lock().quiet = false;
+            seen = asked.read(&settled, look).await?;
+        }
+        Ok((asked.known, seen))
+    }
+
+    /// What is known of each of these in this epoch.
+    fn recall<Q: Borrow<K>>(&self, epoch: u64, keys: &[Q]) -> Recalled<V> {
         let mut entries = self.lock();
         if entries.epoch != epoch {
             entries.forget();
             entries.epoch = epoch;
         }
-        let mut all_of_last = entries.quiet;
-        let known = keys.map(|key| {
-            let entry = entries.cache.get(key);
-            all_of_last &= entry.is_some_and(|entry| entry.found_in == entries.number);
-            entry.map(|entry| entry.value.clone())
+        let known = keys.iter().map(|key| match entries.cache.get(key.borrow()) {
+            Some(entry) => (Some(entry.value.clone()), entries.quiet && entry.found_in == entries.number),
+            None => (None, false),
         });
         let known = known.collect();
-        Recalled { known, snapshot: all_of_last.then(|| Arc::clone(&entries.snapshot)), epoch }
+        Recalled { known, snapshot: Arc::clone(&entries.snapshot), epoch }
     }
 
-    /// Whether all that was recalled is still so, and if it is, what time it is for the database.
-    ///
-    /// # Errors
-    /// When PostgreSQL cannot be asked.
-    pub(crate) async fn holds(
-        &self,
-        postgres: &Postgres,
-        scope: &Scope,
-        recalled: &Recalled<V>,
-    ) -> Result<Option<OffsetDateTime>, Fault> {
-        let Some(before) = &recalled.snapshot else { return Ok(None) };
-        let rows = postgres.read(scope, sql!("kept/snapshot"), &[]).await?;
-        let row = rows.first().ok_or_else(|| Fault::internal("there is no snapshot"))?;
-        if row.get::<_, &str>("snapshot") != &**before || !recalled.is_of(postgres) {
-            self.lock().quiet = false;
-            return Ok(None);
-        }
-        self.found.same(recalled.known.len());
-        Ok(Some(row.get("now")))
-    }
-
-    /// Keeps what a statement has found to be so in this snapshot, which ran for what was recalled.
-    pub(crate) fn keep(&self, recalled: &Recalled<V>, snapshot: &str, found: impl Iterator<Item = (K, V)>) {
+    /// Keeps what a statement of this epoch has found to be so in this snapshot; without one it found nothing. What is not
+    /// there is kept no longer: it may be about somebody who left.
+    fn keep(&self, epoch: u64, snapshot: Option<&str>, found: impl Iterator<Item = (K, Option<V>)>) {
         let mut entries = self.lock();
-        if entries.epoch != recalled.epoch {
+        if entries.epoch != epoch {
             return;
         }
-        entries.quiet = *entries.snapshot == *snapshot;
-        if !entries.quiet {
-            entries.snapshot = Arc::from(snapshot);
-            entries.number += 1;
+        if let Some(snapshot) = snapshot {
+            entries.is_now(snapshot);
         }
         let found_in = entries.number;
         for (key, value) in found {
-            entries.cache.insert(key, Entry { value, found_in });
+            match value {
+                Some(value) => entries.cache.insert(key, Entry { value, found_in }),
+                None => drop(entries.cache.remove(&key)),
+            }
         }
     }
 
@@ -184,7 +216,57 @@ impl<K: Eq + Hash + Clone, V: Keep> Kept<K, V> {
     }
 }
 
+/// What is asked for, and what is known of it so far.
+struct Asked<'a, K, V, Q> {
+    kept: &'a Kept<K, V>,
+    postgres: &'a Postgres,
+    keys: &'a [Q],
+    epoch: u64,
+    known: Vec<Option<V>>,
+}
+
+impl<K: Eq + Hash + Clone, V: Keep, Q: Borrow<K>> Asked<'_, K, V, Q> {
+    /// Reads what stands in these places, and keeps it.
+    async fn read(&mut self, places: &[usize], look: &mut impl Look<V>) -> Result<Option<Seen>, Fault> {
+        let mut done = look.look(places, &self.known).await?;
+        if self.postgres.epoch() != self.epoch {
+            // Another server may have been asked than the one that told what is known.
+            self.are_now(places.iter().map(|place| (*place, None)));
+            done = look.look(places, &self.known).await?;
+        }
+        self.are_now(done.found.into_iter());
+        let found = || places.iter().filter_map(|place| Some((self.keys.get(*place)?, self.known.get(*place)?)));
+        let there = found().filter(|(_, known)| known.is_some()).count();
+        self.kept.found.otherwise(there.saturating_sub(done.new), done.new);
+        let snapshot = done.seen.as_ref().map(|seen| seen.snapshot.as_str());
+        self.kept.keep(self.epoch, snapshot, found().map(|(key, known)| (key.borrow().clone(), known.clone())));
+        Ok(done.seen)
+    }
+
+    fn are_now(&mut self, found: impl Iterator<Item = (usize, Option<V>)>) {
+        for (place, now) in found {
+            if let Some(known) = self.known.get_mut(place) {
+                *known = now;
+            }
+        }
+    }
+}
+
+/// What is seen now.
+async fn seen(postgres: &Postgres, scope: &Scope) -> Result<Seen, Fault> {
+    let rows = postgres.read(scope, sql!("kept/snapshot"), &[]).await?;
+    rows.first().map(Seen::of).ok_or_else(|| Fault::internal("there is no snapshot"))
+}
+
 impl<K: Eq + Hash, V: Keep> Entries<K, V> {
+    fn is_now(&mut self, snapshot: &str) {
+        self.quiet = *self.snapshot == *snapshot;
+        if !self.quiet {
+            self.snapshot = Arc::from(snapshot);
+            self.number += 1;
+        }
+    }
+
     fn forget(&mut self) {
         self.cache.clear();
         self.quiet = false;

@@ -3,8 +3,8 @@
 -- each tells the snapshot in which all of this was found. A state is told by the transactions that wrote the article's row
 -- and its author's: whatever changes one writes it anew.
 -- $1 slugs, each once, $2, $3 who wrote the article and its author, where that is known, $4 viewers
-select now.snapshot, found.*
-from (select pg_current_snapshot()::text as snapshot) now
+select seen.snapshot, seen.now, found.*
+from (select pg_current_snapshot()::text as snapshot, now() as now) seen
 left join lateral (
     select w.position,
            a.xmin as article_written_by, u.xmin as author_written_by,
