@@ -63,7 +63,7 @@ impl Limits {
             request_within,
             mailbox: table.count("MAILBOX_CAPACITY", 1024),
             batch: table.count("BATCH_MAX", 128),
-            kept: usize::try_from(table.number("KEPT_BYTES", 16 * 1024 * 1024, 0)).unwrap_or(usize::MAX),
+            kept: usize::try_from(table.number("KEPT_BYTES", 32 * 1024 * 1024, 0)).unwrap_or(usize::MAX),
             live_streams: table.count("LIVE_STREAMS_MAX", 10_000),
             live_streams_per_user: table.count("LIVE_STREAMS_PER_USER", 8),
             job_within: table.millis("JOB_TIMEOUT_MS", 60_000),
