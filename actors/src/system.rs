@@ -78,7 +78,7 @@ pub struct Settings {
     pub room: usize,
     /// Messages in one statement.
     pub batch: usize,
-    /// Bytes that articles may take which were read before, and as many for what else is kept.
+    /// Bytes that articles may take which were read before, and as many each for users and sessions.
     pub keep: usize,
     /// Streams of notifications that may be open at once.
     pub streams: notifications::Streams,

@@ -14,7 +14,7 @@ use super::slug::Slug;
 use super::words::{self, Part};
 use crate::auth::{Email, UserId};
 use crate::kit::columns::{Columns, LongText, Xid};
-use crate::kit::kept::{Keep, Read, Seen};
+use crate::kit::kept::{Keep, Read, Seen, shown};
 use crate::kit::postgres::Postgres;
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope, Shared};
@@ -56,8 +56,8 @@ fn author(mut columns: Columns<'_>) -> Author {
 }
 
 /// The transactions that wrote an article's row and its author's, which wrote no other state of the two that anybody saw.
-/// Their numbers have 32 bits and are used again some time: an article would have to be asked for by nobody while four
-/// billion transactions pass, to the very one.
+/// Their numbers have 32 bits and are used again: two states are taken for one when exactly four billion transactions (2^32)
+/// lie between those that wrote them, and nobody saw another in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
     article_written_by: i32,
@@ -69,15 +69,22 @@ pub(super) struct State {
 pub(super) struct Known {
     pub(super) state: State,
     pub(super) article: Arc<Shared<Article>>,
+    bytes: usize,
+}
+
+impl Known {
+    fn new(state: State, article: Article) -> Self {
+        let Article { title, description, body, author, .. } = &article;
+        let texts = [title, description, &author.name, &author.bio, &author.image].into_iter().chain(body);
+        // What it is shown as is kept with it.
+        let bytes = size_of::<Article>() + texts.map(|text| text.len() + shown(text)).sum::<usize>();
+        Self { state, article: Shared::new(article), bytes }
+    }
 }
 
 impl Keep for Known {
     fn bytes(&self) -> usize {
-        let Article { title, description, body, author, .. } = &**self.article;
-        let texts = [title, description, &author.name, &author.bio, &author.image];
-        let texts = texts.map(String::len).iter().sum::<usize>() + body.as_ref().map_or(0, String::len);
-        // Twice, since what it is shown as is kept with it.
-        size_of::<Article>() + 2 * texts
+        self.bytes
     }
 }
 
@@ -116,8 +123,7 @@ pub(super) async fn find_by_slugs(
             Some(state) if known.is_some_and(|known| known.state == state) => {}
             Some(state) => {
                 found.read.new += 1;
-                let article = Shared::new(article(row, body_of(row)));
-                found.read.found.push((*place, Some(Known { state, article })));
+                found.read.found.push((*place, Some(Known::new(state, article(row, body_of(row))))));
             }
             None => found.read.found.push((*place, None)),
         }

@@ -73,6 +73,8 @@ impl Look<Known> for Looking<'_> {
         let asked = |place: &usize| Some((*place, *self.slugs.get(*place)?, known.get(*place)?.as_ref()));
         let asked: Vec<_> = places.iter().filter_map(asked).collect();
         let found = store::find_by_slugs(self.postgres, self.scope, &asked, &self.viewers).await?;
+        // Looked at again, they may have been taken back.
+        self.favorited.retain(|(place, _)| !places.contains(place));
         self.favorited.extend(found.favorited);
         Ok(found.read)
     }

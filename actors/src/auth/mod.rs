@@ -7,8 +7,8 @@
 //! ```
 //!
 //! What must stay true: an ended session is refused on every node from the moment its end committed, so
-//! no answer about a session is given again before the database has said that nothing was committed since (`kit/kept.rs`); a password that was changed opens no session any more, however the
-//! change and a login meet; an unknown address takes as long as a wrong password.
+//! no answer about a session is given again before the database has said that nothing was committed since
+//! (`kit/kept.rs`); a password that was changed opens no session any more, however the change and a login meet; an unknown address takes as long as a wrong password.
 
 mod account;
 mod commonest;

@@ -15,7 +15,7 @@ use super::message::{
 };
 use super::password::PasswordHash;
 use super::session::{Session, SessionId};
-use crate::kit::kept::{Keep, Seen};
+use crate::kit::kept::{Keep, Seen, shown};
 use crate::kit::postgres::{Params, Postgres};
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope, Shared};
@@ -234,8 +234,9 @@ impl Keep for Open<UserId> {
 impl Keep for Open<Arc<Shared<User>>> {
     fn bytes(&self) -> usize {
         let User { email, name, bio, image, .. } = &**self.of;
-        // Twice, since what it is shown as is kept with it.
-        size_of::<User>() + 2 * [email.expose(), name, bio, image].map(str::len).iter().sum::<usize>()
+        // What it is shown as is kept with it.
+        size_of::<User>()
+            + [email.expose(), name, bio, image].map(|text| text.len() + shown(text)).iter().sum::<usize>()
     }
 }
 

@@ -13,7 +13,8 @@
 //! snapshot, or that it is so. So an answer is as fresh as if all of it had been read, whoever wrote and by whatever way. That
 //! holds as long as it is the same database, since one that lost some transactions gives their numbers to others: whenever a
 //! connection was made, all is forgotten. While somebody writes between any two reads, nothing is taken for known without
-//! being looked at, since the snapshot would be another. What is asked for the least goes first.
+//! being looked at, since the snapshot would be another. It outlives the actors that ask it, and answers none of them by itself.
+//! What is asked for the least goes first.
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -34,6 +35,16 @@ use crate::sql;
 const USUAL: u64 = 1024;
 /// What an entry takes beside its value: its key, its place, what allocations are rounded up to.
 const BESIDE: usize = 200;
+
+/// What a text takes when it is shown in JSON, where some characters are written as two or six.
+pub(crate) fn shown(text: &str) -> usize {
+    let written_as = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(written_as).sum()
+}
 
 /// What can be kept.
 pub(crate) trait Keep: Clone + Send + 'static {
@@ -180,8 +191,8 @@ impl<K: Eq + Hash + Clone, V: Keep> Kept<K, V> {
         Recalled { known, snapshot: Arc::clone(&entries.snapshot), epoch }
     }
 
-    /// Keeps what a statement of this epoch has found to be so in this snapshot; without one it found nothing. What is not
-    /// there is kept no longer: it may be about somebody who left.
+    /// Keeps what a statement of this epoch has found to be so in this snapshot. What it has not found is kept no longer: it
+    /// may be about somebody who left.
     fn keep(&self, epoch: u64, snapshot: Option<&str>, found: impl Iterator<Item = (K, Option<V>)>) {
         let mut entries = self.lock();
         if entries.epoch != epoch {
@@ -192,7 +203,7 @@ impl<K: Eq + Hash + Clone, V: Keep> Kept<K, V> {
         }
         let found_in = entries.number;
         for (key, value) in found {
-            match value {
+            match value.filter(|_| snapshot.is_some()) {
                 Some(value) => entries.cache.insert(key, Entry { value, found_in }),
                 None => drop(entries.cache.remove(&key)),
             }

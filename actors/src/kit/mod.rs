@@ -4,7 +4,8 @@
 //! permit that bounds the mailbox) and delivers it to whichever incarnation of the actor is alive. The
 //! actor is a [`pool`] (each message in a task of its own), a [`batcher`] (one statement for all
 //! messages that gathered) or a [`routine`] (one loop). [`postgres`] and [`redis`] are connections
-//! that heal, `listen` one that is told things, [`kept`] what was read and has not changed; [`trace`] and [`metrics`] are the only places where telemetry is made.
+//! that heal, `listen` one that is told things, [`kept`] what was read and has not changed; [`trace`] and [`metrics`] are
+//! the only places where telemetry is made.
 
 pub mod batcher;
 pub mod cause;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::types::ToSql;
 
 use super::error::{Dependency, Fault};
@@ -66,6 +67,8 @@ impl Settings {
         let limits =
             format!("-c statement_timeout={millis} -c idle_in_transaction_session_timeout={millis} -c jit=off");
         config.options(format!("{own} {limits}").trim());
+        // A standby may be behind, and calls different snapshots by one name.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         // A server that is cut off gives no sign: the network's own limits end such a connection.
         config.connect_timeout(connect_within).tcp_user_timeout(statement_within).keepalives_idle(statement_within);
         if config.get_application_name().is_none() {

@@ -1,4 +1,4 @@
-//! An answer that everybody gets who asked the same at the same time.
+//! An answer that everybody gets who asks the same while it is so.
 //!
 //! What they make of it is alike as well, and often takes longer than to find it: the first leaves it here for the others.
 //! It lives as long as the answer: while it is given, or kept for as long as it is still right (`kept`).

@@ -1,7 +1,7 @@
 -- The articles with these slugs, but for those that are in the state in which they are known. One row for each that is in
 -- another, that is not there (`id` is null), or that one of these viewers favorited; and one row if there is none, since
 -- each tells the snapshot in which all of this was found. A state is told by the transactions that wrote the article's row
--- and its author's: whatever changes one writes it anew.
+-- and its author's: whatever changes one writes it anew, but for a migration that exchanges a column without writing rows.
 -- $1 slugs, each once, $2, $3 who wrote the article and its author, where that is known, $4 viewers
 select seen.snapshot, seen.now, found.*
 from (select pg_current_snapshot()::text as snapshot, now() as now) seen

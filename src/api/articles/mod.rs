@@ -99,43 +99,64 @@ impl<'a> ArticleBody<'a> {
 
 /// An article as a response, with the tag of exactly this representation.
 pub(super) fn respond(status: StatusCode, view: &View, viewer: Option<UserId>) -> Result<Response, ApiError> {
-    let (favorited, to_author) = (view.favorited, viewer == Some(view.article.author.id));
-    // Who asked together is shown the same, but for these two.
-    let alike = |shown: &&Shown| (shown.favorited, shown.to_author) == (favorited, to_author);
-    if let Some(shown) = view.article.made::<Shown>().filter(alike) {
-        return Ok(shown.respond(status));
+    // The article may be kept for as long as it stays as it is: with it, only what most readers are shown.
+    let looks = Looks::of(view, viewer);
+    Ok(shown(view, viewer, looks == Looks::default())?.respond(status))
+}
+
+/// The same in answer to a change: it says where what it shows can be read, so that the tag is known to be of that.
+pub(super) fn respond_changed(status: StatusCode, view: &View, viewer: UserId) -> Result<Response, ApiError> {
+    // Who changed it together is shown the same, and then it is gone.
+    let mut response = shown(view, Some(viewer), true)?.respond(status);
+    if let Ok(location) = HeaderValue::try_from(format!("/api/articles/{}", view.article.slug)) {
+        response.headers_mut().insert(CONTENT_LOCATION, location);
     }
-    let body = response::encode(&ArticleBody::new(view, viewer))?;
-    let tag = etag::of_article(Revision { article: view.article.id, version: view.article.version }, &body);
-    let shown = Shown { favorited, to_author, body, tag };
-    let response = shown.respond(status);
-    view.article.leave(|| shown);
     Ok(response)
 }
 
-/// An article as it is shown to those among who asked at once that it looks alike to.
-struct Shown {
+/// An article as it is shown to this reader, by what others were shown whom it looks alike to; left for more of them where
+/// that is asked for.
+fn shown(view: &View, viewer: Option<UserId>, leave: bool) -> Result<Shown, ApiError> {
+    let looks = Looks::of(view, viewer);
+    if let Some(shown) = view.article.made::<Shown>().filter(|shown| shown.looks == looks) {
+        return Ok(shown.clone());
+    }
+    let body = response::encode(&ArticleBody::new(view, viewer))?;
+    let tag = etag::of_article(Revision { article: view.article.id, version: view.article.version }, &body);
+    let shown = Shown { looks, body, tag };
+    if leave {
+        view.article.leave(|| shown.clone());
+    }
+    Ok(shown)
+}
+
+/// What an article looks different by to different readers. To most it is nothing of this.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Looks {
     favorited: bool,
     to_author: bool,
+}
+
+impl Looks {
+    fn of(view: &View, viewer: Option<UserId>) -> Self {
+        Self { favorited: view.favorited, to_author: viewer == Some(view.article.author.id) }
+    }
+}
+
+/// An article as it is shown.
+#[derive(Clone)]
+struct Shown {
+    looks: Looks,
     body: Bytes,
     tag: HeaderValue,
 }
 
 impl Shown {
-    fn respond(&self, status: StatusCode) -> Response {
-        let mut response = response::with_type(status, response::JSON, self.body.clone());
-        response.headers_mut().insert(ETAG, self.tag.clone());
+    fn respond(self, status: StatusCode) -> Response {
+        let mut response = response::with_type(status, response::JSON, self.body);
+        response.headers_mut().insert(ETAG, self.tag);
         response
     }
-}
-
-/// The same in answer to a change: it says where what it shows can be read, so that the tag is known to be of that.
-pub(super) fn respond_changed(status: StatusCode, view: &View, viewer: UserId) -> Result<Response, ApiError> {
-    let mut response = respond(status, view, Some(viewer))?;
-    if let Ok(location) = HeaderValue::try_from(format!("/api/articles/{}", view.article.slug)) {
-        response.headers_mut().insert(CONTENT_LOCATION, location);
-    }
-    Ok(response)
 }
 
 /// The slug in the path; what cannot be one is the address of no article.

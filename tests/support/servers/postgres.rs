@@ -93,6 +93,8 @@ impl PrivatePostgres {
             "synchronous_commit=on",
             "fsync=off",
             "full_page_writes=off",
+            // Nobody commits but whom the test knows.
+            "autovacuum=off",
         ];
         command.args(settings.iter().flat_map(|setting| ["-c", setting]));
         Running { child: command.spawn().expect("postgres can be started"), end: Signal::SIGQUIT }
