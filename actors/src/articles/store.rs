@@ -14,7 +14,7 @@ use super::slug::Slug;
 use super::words::{self, Part};
 use crate::auth::{Email, UserId};
 use crate::kit::columns::{Columns, LongText, Xid};
-use crate::kit::kept::{Keep, Read, Seen, shown};
+use crate::kit::kept::{Keep, Read, Seen, length_in_json};
 use crate::kit::postgres::Postgres;
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope, Shared};
@@ -77,7 +77,7 @@ impl Known {
         let Article { title, description, body, author, .. } = &article;
         let texts = [title, description, &author.name, &author.bio, &author.image].into_iter().chain(body);
         // What it is shown as is kept with it.
-        let bytes = size_of::<Article>() + texts.map(|text| text.len() + shown(text)).sum::<usize>();
+        let bytes = size_of::<Article>() + texts.map(|text| text.len() + length_in_json(text)).sum::<usize>();
         Self { state, article: Shared::new(article), bytes }
     }
 }

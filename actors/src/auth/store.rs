@@ -15,7 +15,7 @@ use super::message::{
 };
 use super::password::PasswordHash;
 use super::session::{Session, SessionId};
-use crate::kit::kept::{Keep, Seen, shown};
+use crate::kit::kept::{Keep, Seen, length_in_json};
 use crate::kit::postgres::{Params, Postgres};
 use crate::kit::sql::Statement;
 use crate::kit::{Fault, Scope, Shared};
@@ -236,32 +236,35 @@ impl Keep for Open<Arc<Shared<User>>> {
         let User { email, name, bio, image, .. } = &**self.of;
         // What it is shown as is kept with it.
         size_of::<User>()
-            + [email.expose(), name, bio, image].map(|text| text.len() + shown(text)).iter().sum::<usize>()
+            + [email.expose(), name, bio, image].map(|text| text.len() + length_in_json(text)).iter().sum::<usize>()
     }
 }
 
 /// Open sessions, and when they were seen.
-pub(super) struct Sessions<T> {
+pub(super) struct OpenSessions<T> {
     /// Nothing where no session is open.
     pub(super) seen: Option<Seen>,
     pub(super) open: HashMap<Uuid, Open<T>>,
 }
 
-fn sessions<T>(rows: &[Row], of: impl Fn(&Row) -> T) -> Sessions<T> {
+fn sessions<T>(rows: &[Row], of: impl Fn(&Row) -> T) -> OpenSessions<T> {
     let open = |row: &Row| (row.get("session_id"), Open { until: row.get("expires_at"), of: of(row) });
-    Sessions { seen: rows.first().map(Seen::of), open: rows.iter().map(open).collect() }
+    OpenSessions { seen: rows.first().map(Seen::of), open: rows.iter().map(open).collect() }
 }
 
 /// What is asked of sessions that are open.
 pub(super) trait OfSession: Clone + Send + Sync + 'static {
     /// The open ones among these sessions.
-    fn read(db: &Postgres, scope: &Scope, asked: &[Uuid])
-    -> impl Future<Output = Result<Sessions<Self>, Fault>> + Send;
+    fn read(
+        db: &Postgres,
+        scope: &Scope,
+        asked: &[Uuid],
+    ) -> impl Future<Output = Result<OpenSessions<Self>, Fault>> + Send;
 }
 
 /// Whose it is.
 impl OfSession for UserId {
-    async fn read(db: &Postgres, scope: &Scope, asked: &[Uuid]) -> Result<Sessions<Self>, Fault> {
+    async fn read(db: &Postgres, scope: &Scope, asked: &[Uuid]) -> Result<OpenSessions<Self>, Fault> {
         let rows = db.read(scope, sql!("auth/check_sessions"), &[&asked]).await?;
         Ok(sessions(&rows, |row| Self(row.get("user_id"))))
     }
@@ -269,7 +272,7 @@ impl OfSession for UserId {
 
 /// All that its user sees of themselves.
 impl OfSession for Arc<Shared<User>> {
-    async fn read(db: &Postgres, scope: &Scope, asked: &[Uuid]) -> Result<Sessions<Self>, Fault> {
+    async fn read(db: &Postgres, scope: &Scope, asked: &[Uuid]) -> Result<OpenSessions<Self>, Fault> {
         let rows = db.read(scope, sql!("auth/find_current_users"), &[&asked]).await?;
         Ok(sessions(&rows, |row| Shared::new(user(row))))
     }

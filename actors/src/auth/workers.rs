@@ -178,7 +178,7 @@ struct Looking<'a> {
 impl<T: OfSession> Look<Open<T>> for Looking<'_> {
     async fn look(&mut self, places: &[usize], _: &[Option<Open<T>>]) -> Result<Read<Open<T>>, Fault> {
         let asked: Vec<Uuid> = places.iter().filter_map(|place| self.ids.get(*place).copied()).collect();
-        let store::Sessions { seen, open } = T::read(self.postgres, self.scope, &asked).await?;
+        let store::OpenSessions { seen, open } = T::read(self.postgres, self.scope, &asked).await?;
         let found = places.iter().zip(&asked).map(|(place, id)| (*place, open.get(id).cloned()));
         Ok(Read { new: open.len(), found: found.collect(), seen })
     }

@@ -37,7 +37,7 @@ const USUAL: u64 = 1024;
 const BESIDE: usize = 200;
 
 /// What a text takes when it is shown in JSON, where some characters are written as two or six.
-pub(crate) fn shown(text: &str) -> usize {
+pub(crate) fn length_in_json(text: &str) -> usize {
     let written_as = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
         0..0x20 => 6,
