@@ -28,7 +28,7 @@ use crate::articles::{self, Articles};
 use crate::auth::{self, Auth};
 use crate::favorites::{self, Favorites};
 use crate::health::Health;
-use crate::jobs::{self, Effect, Jobs};
+use crate::jobs::{self, Bell, Effect, Jobs};
 use crate::kit::Fault;
 use crate::kit::kept::Size;
 use crate::kit::nudge::{Injected, Nudge};
@@ -142,9 +142,11 @@ impl System {
         let (watchdog, pulse) = Watchdog::new(settings.watchdog, observer.clone());
         let watched = watchdog.root();
         let (auth, auth_actors) = Auth::new(&settings.auth, &postgres)?;
-        let gathered = postgres.apart("gathered", &settings.postgres.planned_once(), GATHERED)?;
-        let (articles, article_actors) = Articles::new(&postgres, &gathered, room, batch, settings.keep);
-        let (favorites, favorite_actors) = Favorites::new(&gathered, room, batch);
+        let bell = Bell::default();
+        let gathered = settings.postgres.planned_once().without_notices();
+        let gathered = postgres.apart("gathered", &gathered, GATHERED)?;
+        let (articles, article_actors) = Articles::new(&postgres, (&gathered, &bell), room, batch, settings.keep);
+        let (favorites, favorite_actors) = Favorites::new(&gathered, &bell, room, batch);
         let inbox = notifications::Settings { room, hands: settings.auth.hands, batch, streams: settings.streams };
         let (notifications, notification_actors) = Notifications::new(&postgres, inbox);
         let (webhooks, webhook_actors) = Webhooks::new(&settings.webhooks, &postgres, room, settings.auth.hands);
@@ -181,11 +183,11 @@ impl System {
                 set_apart.push(vital.clone());
                 let faults = jobs.faults.clone();
                 let (children, free) =
-                    jobs::workers(executed.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects, faults)?;
+                    jobs::workers(executed.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects, faults, bell)?;
                 job_hands = Some((free, executed.workers));
                 children
             }
-            None => Vec::new(),
+            None => vec![jobs::ringer(&postgres, bell)],
         };
         children.push(domain("jobs", Strategy::RestForOne, job_actors));
         let spec = SupervisorSpec { strategy: Strategy::OneForOne, intensity: ROOT, children };

@@ -29,6 +29,7 @@ use message::{CreateArticle, DeleteArticle, EditorMessage, FindArticle, ListArti
 pub use slug::Slug;
 use store::Known;
 
+use crate::jobs::Bell;
 use crate::kit::batcher::Hands;
 use crate::kit::kept::{Kept, Size};
 use crate::kit::postgres::Postgres;
@@ -56,10 +57,10 @@ type Answer<T> = Result<T, Failure<Refusal>>;
 
 impl Articles {
     /// The domain's handle and its actors: `room` messages may wait at each, `batch` go into one statement.
-    /// What is published goes over the connections of `gathered`; articles that were read take no more than `keep` bytes.
-    pub fn new(
+    /// What is published goes over the connections of `gathered` and rings for its jobs; articles that were read take no more than `keep` bytes.
+    pub(crate) fn new(
         postgres: &Postgres,
-        gathered: &Postgres,
+        (gathered, bell): (&Postgres, &Bell),
         room: usize,
         batch: usize,
         keep: usize,
@@ -75,6 +76,7 @@ impl Articles {
                 .collect(),
         };
         let by_slug = workers::BySlug { postgres: postgres.clone(), kept: Arc::clone(&articles.kept) };
+        let creator = workers::Creator { postgres: gathered.clone(), bell: bell.clone() };
         let mut children = vec![
             // What one statement found is encoded while the other is under way.
             child::batcher(&articles.by_slug, Arc::new(by_slug), 2, batch),
@@ -83,7 +85,7 @@ impl Articles {
             // These may take long, and not all of them alike.
             child::batcher(&articles.lists, Arc::new(workers::Lists(postgres.clone())), 4, batch),
             // Another, since one may have to wait for somebody's lock.
-            child::batcher(&articles.creator, Arc::new(workers::Creator(gathered.clone())), CREATORS, batch),
+            child::batcher(&articles.creator, Arc::new(creator), CREATORS, batch),
         ];
         let editor = Arc::new(workers::Editor(postgres.clone()));
         // One hand each: that is what makes the order.

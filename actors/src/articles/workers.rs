@@ -10,6 +10,7 @@ use super::message::*;
 use super::once;
 use super::slug::Slug;
 use super::store::{self, Changed, Known, Made, New};
+use crate::jobs::Bell;
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::command::{Answer, Outcome};
 use crate::kit::kept::{Kept, Look, Read};
@@ -147,7 +148,10 @@ impl Lists {
 }
 
 /// Publishes every article that gathered, each with its job and its key, in one statement.
-pub(super) struct Creator(pub(super) Postgres);
+pub(super) struct Creator {
+    pub(super) postgres: Postgres,
+    pub(super) bell: Bell,
+}
 
 type Settled = Result<Published, Refusal>;
 
@@ -166,8 +170,9 @@ impl Gather for Creator {
             if round > 0 {
                 tracing::debug!(count = new.len(), "articles were not made; their slugs or their keys were just taken");
             }
-            match store::create(&self.0, scope, &new, once::GOOD_FOR).await {
+            match store::create(&self.postgres, scope, &new, once::GOOD_FOR).await {
                 Ok(made) => {
+                    self.bell.ring();
                     for (at, made) in open.into_iter().zip(made) {
                         if let Some(answer) = answers.get_mut(at) {
                             *answer = settled(made);

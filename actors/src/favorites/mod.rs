@@ -17,6 +17,7 @@ use message::{AddFavorite, RemoveFavorite, SetFavorite};
 use store::Pair;
 
 use crate::articles::{Slug, View};
+use crate::jobs::Bell;
 use crate::kit::batcher::{Answers, Gather};
 use crate::kit::postgres::Postgres;
 use crate::kit::{Ask, Caller, Endpoint, Failure, Scope, metrics};
@@ -32,12 +33,13 @@ pub struct Favorites {
 }
 
 impl Favorites {
-    /// The domain's handle and its actors: `room` messages may wait at each, `batch` go into one statement.
-    pub fn new(postgres: &Postgres, room: usize, batch: usize) -> (Self, Vec<ChildSpec>) {
+    /// The domain's handle and its actors: `room` messages may wait at each, `batch` go into one statement, after which
+    /// the bell is rung for its jobs.
+    pub(crate) fn new(postgres: &Postgres, bell: &Bell, room: usize, batch: usize) -> (Self, Vec<ChildSpec>) {
         let shards: Arc<[_]> = (0..SHARDS)
             .map(|shard| Endpoint::new("favorites", format!("root/favorites/shard-{shard}"), room))
             .collect();
-        let rules = Arc::new(Shard(postgres.clone()));
+        let rules = Arc::new(Shard { postgres: postgres.clone(), bell: bell.clone() });
         // One flush at a time: a second one would only wait for the rows that the first one locked.
         let children = shards.iter().map(|shard| child::batcher(shard, Arc::clone(&rules), 1, batch)).collect();
         (Self { shards }, children)
@@ -70,7 +72,10 @@ impl Favorites {
     }
 }
 
-struct Shard(Postgres);
+struct Shard {
+    postgres: Postgres,
+    bell: Bell,
+}
 
 impl Gather for Shard {
     type Command = SetFavorite;
@@ -92,8 +97,10 @@ impl Gather for Shard {
                 (pair, wanted, trace)
             })
             .collect();
-        let set = store::set(&self.0, scope, &last).await?;
-        count(&last, &set);
+        let set = store::set(&self.postgres, scope, &last).await?;
+        if count(&last, &set) > 0 {
+            self.bell.ring();
+        }
         let already = net::already_so(&wishes, |pair| set.get(pair).is_some_and(|set| set.was_favorited));
         let answer = |((pair, favorited), already): (&(Pair, bool), bool)| {
             let set = set.get(pair).ok_or(Refusal::NoSuchArticle)?;
@@ -106,13 +113,16 @@ impl Gather for Shard {
     }
 }
 
-fn count(wishes: &[store::Wish], set: &HashMap<Pair, store::Set>) {
+/// Counts what changed; how much that is.
+fn count(wishes: &[store::Wish], set: &HashMap<Pair, store::Set>) -> u64 {
     let changed = |wanted: bool| {
         let now_so = |(pair, to, _): &&store::Wish| {
             *to == wanted && set.get(pair).is_some_and(|set| set.was_favorited != wanted)
         };
         wishes.iter().filter(now_so).count() as u64
     };
-    metrics::domain().favorites_added.add(changed(true), &[]);
-    metrics::domain().favorites_removed.add(changed(false), &[]);
+    let (added, removed) = (changed(true), changed(false));
+    metrics::domain().favorites_added.add(added, &[]);
+    metrics::domain().favorites_removed.add(removed, &[]);
+    added + removed
 }

@@ -125,7 +125,7 @@ impl Consumer {
         store::unsend(&self.shared.postgres, &scope, &jobs).await?;
         let places: Vec<_> = entries.into_iter().map(|entry| entry.place).collect();
         keys.acknowledge(&self.shared.redis, &Trace::default(), &places).await?;
-        self.shared.wake.notify_one();
+        self.shared.bell.ring();
         Ok(())
     }
 

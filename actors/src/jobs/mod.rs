@@ -2,7 +2,7 @@
 //! [`Effect`]s.
 //!
 //! ```text
-//! the write's statement inserts a row ─NOTIFY▶ relay ─▶ stream ─▶ consumer ─claim▶ pool
+//! the write's statement inserts a row ─(bell)▶ relay ─▶ stream ─▶ consumer ─claim▶ pool
 //!      (PostgreSQL: what is true)              (Redis: moves ids)                   │
 //!   scheduled ◀─ failed, attempts left ◀──────────────┬───── effect + completion: one transaction
 //!   discarded ◀─ failed, none left     ◀──────────────┘
@@ -17,6 +17,7 @@
 //!   judged by the database's clock.
 //! * What Redis loses, the reconciler has sent again.
 
+mod bell;
 mod book;
 mod consumer;
 mod desk;
@@ -39,9 +40,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+pub(crate) use bell::Bell;
 pub use desk::{CancelJob, FindJob, ListJobs, Listed, PauseJobs, Refusal, RetryDead, RetryJob};
 pub use faults::Faults;
 pub use message::{Job, JobError, State};
@@ -169,8 +171,8 @@ pub(crate) struct Shared {
     measured_otherwise: LazyLock<OfKind>,
     /// The attempts that are to fail because somebody asked for it.
     pub(crate) faults: Faults,
-    /// Wakes the relay. A lost wake-up costs only time.
-    pub(crate) wake: Notify,
+    /// Wakes the relay.
+    pub(crate) bell: Bell,
 }
 
 impl Shared {
@@ -266,11 +268,16 @@ impl Jobs {
     }
 }
 
+/// The actor of a process that executes no jobs: it has others told of those that it leaves.
+pub(crate) fn ringer(postgres: &Postgres, bell: Bell) -> ChildSpec {
+    child::routine("ringer", Arc::new(bell::Ringer { bell, postgres: postgres.clone() }))
+}
+
 /// The actors that move and execute jobs, in the order of their start; and the hands that have no job.
 ///
 /// # Errors
 /// When the Redis URL is not one; the message does not repeat it.
-pub fn workers(
+pub(crate) fn workers(
     settings: Settings,
     postgres: &Postgres,
     vital: Postgres,
@@ -278,6 +285,7 @@ pub fn workers(
     boot: Uuid,
     effects: Vec<Arc<dyn Effect>>,
     faults: Faults,
+    bell: Bell,
 ) -> Result<(Vec<ChildSpec>, Arc<Semaphore>), Fault> {
     let hands = settings.workers;
     let free = Arc::new(Semaphore::new(hands));
@@ -300,7 +308,7 @@ pub fn workers(
         measured,
         measured_otherwise: LazyLock::new(|| metrics::jobs().of_kind("other")),
         faults,
-        wake: Notify::new(),
+        bell,
     });
     // The consumer takes only as many jobs as there are hands free, so that the pool's mailbox never fills.
     let pool = Endpoint::new("jobs/pool", "root/jobs/pool", hands * 2);

@@ -101,7 +101,7 @@ impl Reconciler {
         if resent > 0 {
             metrics::jobs().resent.add(resent as u64, &[KeyValue::new("reason", reason)]);
             tracing::warn!(resent, why, "jobs are sent again");
-            self.shared.wake.notify_one();
+            self.shared.bell.ring();
         }
     }
 

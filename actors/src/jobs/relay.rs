@@ -49,7 +49,7 @@ impl Routine for Relay {
                     RETRY.draw(failures)
                 }
             };
-            let woken = async { tokio::time::timeout(pause, self.0.wake.notified()).await.is_ok() };
+            let woken = async { tokio::time::timeout(pause, self.0.bell.rung()).await.is_ok() };
             if stopping.unless(woken).await.is_none() {
                 break;
             }
@@ -102,10 +102,10 @@ impl Hear for Shared {
     const CHANNEL: &'static str = "callboard_jobs";
 
     fn begun(&self) {
-        self.wake.notify_one();
+        self.bell.ring();
     }
 
     fn heard(&self, _: &str) {
-        self.wake.notify_one();
+        self.bell.ring();
     }
 }

@@ -68,7 +68,7 @@ impl Rescuer {
         if dead > 0 || !taken.is_empty() {
             metrics::jobs().resent.add(resent as u64, &[KeyValue::new("reason", "process_died")]);
             tracing::warn!(dead, taken = taken.len(), resent, "jobs were taken back");
-            self.0.wake.notify_one();
+            self.0.bell.ring();
         }
         Ok(())
     }

@@ -151,6 +151,11 @@ pub(super) async fn beat(db: &Postgres, scope: &Scope, worker: Uuid, known: &Kno
     rows.first().map(beat).ok_or_else(|| Fault::internal("a beat came back without an answer"))
 }
 
+/// Has the relays of all processes look for jobs.
+pub(super) async fn wake(db: &Postgres, scope: &Scope) -> Result<(), Fault> {
+    db.write(scope, sql!("jobs/wake"), &[]).await.map(drop)
+}
+
 /// Forgets a process that ends in order.
 pub(super) async fn leave(db: &Postgres, scope: &Scope, worker: Uuid) -> Result<(), Fault> {
     db.write(scope, sql!("jobs/leave"), &[&worker]).await.map(drop)

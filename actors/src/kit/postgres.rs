@@ -92,6 +92,13 @@ impl Settings {
         self.with("-c plan_cache_mode=force_generic_plan -c enable_seqscan=off")
     }
 
+    /// The same for connections whose owner wakes those who move jobs, after each commit that left some
+    /// (`V20__rung_for.sql`).
+    #[must_use]
+    pub fn without_notices(&self) -> Self {
+        self.with("-c callboard.notices=off")
+    }
+
     fn with(&self, options: &str) -> Self {
         let mut settings = self.clone();
         let before = settings.config.get_options().unwrap_or("").to_owned();
