@@ -180,10 +180,20 @@ impl System {
                 let webhooks = Webhooks::effects(&settings.webhooks, &postgres);
                 let effects = Notifications::effects().into_iter().chain(webhooks).chain(more_effects).collect();
                 let vital = postgres.apart("vital", &settings.postgres, jobs::VITAL)?;
-                set_apart.push(vital.clone());
+                let hands = executed.workers.min(settings.postgres.writers);
+                let own = postgres.apart("jobs", &settings.postgres.by_key(), hands + jobs::MOVING)?;
+                set_apart.extend([vital.clone(), own.clone()]);
                 let faults = jobs.faults.clone();
-                let (children, free) =
-                    jobs::workers(executed.clone(), &postgres, vital, redis(), Uuid::new_v4(), effects, faults, bell)?;
+                let (children, free) = jobs::workers(
+                    executed.clone(),
+                    &postgres,
+                    (own, vital),
+                    redis(),
+                    Uuid::new_v4(),
+                    effects,
+                    faults,
+                    bell,
+                )?;
                 job_hands = Some((free, executed.workers));
                 children
             }

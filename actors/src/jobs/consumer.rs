@@ -25,6 +25,8 @@ use crate::kit::{Caller, Dependency, Endpoint, Fault, Scope, Trace};
 const PATIENCE: Duration = Duration::from_millis(1000);
 /// How often it is looked whether jobs may be taken again.
 const LOOK_WHILE_PAUSED: Duration = Duration::from_millis(500);
+/// How often it beats at the most, and so how soon it hears of a pause or of a job that is called off.
+const BEAT_EVERY: Duration = Duration::from_millis(100);
 /// How long the statements of one round may take.
 const ROUND_WITHIN: Duration = Duration::from_secs(5);
 /// How long saying goodbye may take.
@@ -77,12 +79,16 @@ impl Consumer {
         keys.ensure_group(&self.shared.redis).await?;
         let mut connection = self.shared.redis.blocking().await?;
         self.give_back(&keys, &mut connection, &consumer).await?;
+        let mut due = Instant::now();
         while !stopping.is_asked() {
-            if self.beat().await?.paused {
-                if stopping.unless(tokio::time::sleep(LOOK_WHILE_PAUSED)).await.is_none() {
-                    break;
+            if due <= Instant::now() {
+                if self.beat().await?.paused {
+                    if stopping.unless(tokio::time::sleep(LOOK_WHILE_PAUSED)).await.is_none() {
+                        break;
+                    }
+                    continue;
                 }
-                continue;
+                due = Instant::now() + BEAT_EVERY;
             }
             let Some(free) = self.free_hands(&mut stopping).await? else { break };
             let mut entries = keys.take(&self.shared.redis, &take, &consumer, free.num_permits()).await?;
@@ -177,13 +183,13 @@ impl Consumer {
 
     /// Starts attempts: for most kinds all in one statement, for those with a limit kind by kind.
     async fn claim(&self, scope: &Scope, ids: &[i64]) -> Result<HashMap<i64, Job>, Fault> {
-        let Shared { postgres, boot, known, .. } = &*self.shared;
-        let mut claimed = store::claim(postgres, scope, ids, *boot, &known.free).await?;
+        let Shared { own, boot, known, .. } = &*self.shared;
+        let mut claimed = store::claim(own, scope, ids, *boot, &known.free).await?;
         for (kind, version, limit) in &known.limited {
             let left: Vec<i64> =
                 ids.iter().copied().filter(|id| claimed.iter().all(|job: &Job| job.id != *id)).collect();
             if !left.is_empty() {
-                claimed.extend(store::claim_some(postgres, scope, &left, *boot, (kind, *version, *limit)).await?);
+                claimed.extend(store::claim_some(own, scope, &left, *boot, (kind, *version, *limit)).await?);
             }
         }
         Ok(claimed.into_iter().map(|job| (job.id, job)).collect())

@@ -149,6 +149,8 @@ pub struct Settings {
 
 /// Connections for beats and rescues: one each.
 pub const VITAL: usize = 2;
+/// Connections beside those of the hands: for what is moved to Redis, and for what is claimed.
+pub const MOVING: usize = 2;
 
 /// What every job actor shares.
 pub(crate) struct Shared {
@@ -156,6 +158,8 @@ pub(crate) struct Shared {
     /// This process, until it ends: never used again.
     pub(crate) boot: Uuid,
     pub(crate) postgres: Postgres,
+    /// With connections of its own, for what jobs go through one by one: taken, claimed, executed, completed.
+    pub(crate) own: Postgres,
     /// With connections of its own, for beats and rescues: they must not wait behind what they are about.
     pub(crate) vital: Postgres,
     pub(crate) redis: Redis,
@@ -280,7 +284,7 @@ pub(crate) fn ringer(postgres: &Postgres, bell: Bell) -> ChildSpec {
 pub(crate) fn workers(
     settings: Settings,
     postgres: &Postgres,
-    vital: Postgres,
+    (own, vital): (Postgres, Postgres),
     redis: Redis,
     boot: Uuid,
     effects: Vec<Arc<dyn Effect>>,
@@ -299,6 +303,7 @@ pub(crate) fn workers(
         settings,
         boot,
         postgres: postgres.clone(),
+        own,
         vital,
         redis,
         effects,

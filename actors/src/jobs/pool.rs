@@ -158,7 +158,7 @@ impl Executor {
         jobs: &[Job],
         scope: &Scope,
     ) -> Result<bool, JobError> {
-        let mut connection = self.0.postgres.connection().await?;
+        let mut connection = self.0.own.connection().await?;
         let tx = connection.begin().await?;
         effect.apply_all(jobs, &tx, scope).await?;
         if store::complete(&tx, scope, jobs, self.0.boot).await? < jobs.len() {
@@ -191,7 +191,7 @@ impl Executor {
             return Err(JobError::Arguments(format!("nobody here knows jobs of the kind {}", job.kind)));
         };
         let brought = effect.before(job, scope).await?;
-        let mut connection = self.0.postgres.connection().await?;
+        let mut connection = self.0.own.connection().await?;
         let tx = connection.begin().await?;
         effect.apply(job, &brought, &tx, scope).await?;
         // Where it hurts most: what was done is undone.

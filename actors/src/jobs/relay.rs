@@ -62,7 +62,7 @@ impl Relay {
     async fn move_unsent(&self, keys: &Keys) -> Result<i64, Fault> {
         // The clock's rounds are nobody's request: they make no spans. What is sent gets one in its own trace.
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
-        let mut connection = self.0.postgres.connection().await?;
+        let mut connection = self.0.own.connection().await?;
         let tx = connection.begin().await?;
         let unsent = store::take_unsent(&tx, &scope, BATCH, &self.0.known).await?;
         if unsent.is_empty() {
@@ -92,8 +92,6 @@ impl Relay {
         let mut traces = spans.iter().map(|span| span.trace().clone());
         let (trace, others) = (traces.next().unwrap_or_default(), traces.collect());
         keys.add(&self.0.redis, &Scope { trace, others, deadline: scope.deadline }, sent).await?;
-        let ids: Vec<i64> = sent.iter().map(|sent| sent.job).collect();
-        store::mark_sent(&tx, scope, &ids).await?;
         tx.commit().await
     }
 }

@@ -40,10 +40,6 @@ fn sent(row: &Row) -> Sent {
     Sent { job: row.get("id"), priority: row.get("priority"), due_ms: row.get("due_ms") }
 }
 
-pub(super) async fn mark_sent(tx: &Transaction<'_>, scope: &Scope, jobs: &[i64]) -> Result<(), Fault> {
-    tx.run(scope, sql!("jobs/mark_sent"), &[&jobs]).await.map(drop)
-}
-
 /// Starts attempts on those of these jobs that are due, of kinds without a limit.
 pub(super) async fn claim(
     db: &Postgres,

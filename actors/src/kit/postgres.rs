@@ -80,7 +80,8 @@ impl Settings {
     /// The same for connections whose statements look up what they need by key: one loop over indexes within another is
     /// right for all of them, however large the tables are and were when the plan was made. A row that was looked up before
     /// is not remembered: of so few that takes longer than to look it up again.
-    fn by_key(&self) -> Self {
+    #[must_use]
+    pub fn by_key(&self) -> Self {
         self.planned_once().with("-c enable_hashjoin=off -c enable_mergejoin=off -c enable_memoize=off")
     }
 

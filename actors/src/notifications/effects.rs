@@ -55,11 +55,9 @@ impl Tell {
 
     async fn tell(self, job: &Job, tx: &Transaction<'_>, scope: &Scope) -> Result<(), JobError> {
         match self {
-            Self::Followers => {
-                let ArticlePublished { article_id, after } = args(job)?;
-                store::tell_followers(tx, scope, article_id, after).await?;
+            Self::Followers | Self::Author | Self::Followed => {
+                self.tell_all(std::slice::from_ref(job), tx, scope).await?
             }
-            Self::Author | Self::Followed => self.tell_all(std::slice::from_ref(job), tx, scope).await?,
             Self::Recounted => {
                 let FavoritesRecounted { notification_id } = args(job)?;
                 store::recount(tx, scope, notification_id).await?;
@@ -73,6 +71,10 @@ impl Tell {
         let pairs =
             |pair: fn(&Job) -> Result<(i64, i64), JobError>| jobs.iter().map(pair).collect::<Result<Vec<_>, _>>();
         match self {
+            Self::Followers => {
+                let published = pairs(|job| args(job).map(|a: ArticlePublished| (a.article_id, a.after)))?;
+                store::tell_followers(tx, scope, published).await?;
+            }
             Self::Author => {
                 let favorites = pairs(|job| args(job).map(|a: ArticleFavorited| (a.article_id, a.user_id)))?;
                 store::tell_authors(tx, scope, favorites).await?;
@@ -81,8 +83,8 @@ impl Tell {
                 let follows = pairs(|job| args(job).map(|a: Followed| (a.follower_id, a.followed_id)))?;
                 store::tell_followed(tx, scope, follows).await?;
             }
-            Self::Followers | Self::Recounted => {
-                return Err(JobError::Final("each of these is told by a statement of its own".to_owned()));
+            Self::Recounted => {
+                return Err(JobError::Final("each of these is told by statements of its own".to_owned()));
             }
         }
         Ok(())
@@ -99,9 +101,9 @@ impl Effect for Tell {
         }
     }
 
-    /// A favorite and a follow are told in a moment, to one person.
+    /// A favorite and a follow are told in a moment, to one person; of articles, followers share what one tells at once.
     fn together(&self) -> bool {
-        matches!(self, Self::Author | Self::Followed)
+        !matches!(self, Self::Recounted)
     }
 
     fn apply_all<'a>(

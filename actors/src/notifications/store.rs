@@ -6,7 +6,7 @@ use super::message::{
     Inbox, Kind, Latest, ListNotifications, MarkRead, News, Notification, Preferences, ReadNews, SetPreferences,
 };
 use crate::auth::UserId;
-use crate::kit::postgres::{Postgres, Transaction};
+use crate::kit::postgres::{Params, Postgres, Transaction};
 use crate::kit::{Fault, Scope, Trace};
 use crate::sql;
 
@@ -78,13 +78,20 @@ pub(super) async fn mark_read(db: &Postgres, scope: &Scope, mark: MarkRead) -> R
     Ok(rows.first().map_or((0, 0), |row| (row.get("meant"), row.get("unread_count"))))
 }
 
-/// Followers told by one job: their notifications take a fraction of a second.
+/// Followers told in one transaction: their notifications take a fraction of a second.
 const CHUNK: i64 = 1000;
 
-/// Tells the next followers of an article's author after this one, and has the rest told by another job.
-pub(super) async fn tell_followers(tx: &Transaction<'_>, scope: &Scope, article: i64, after: i64) -> Result<(), Fault> {
-    let trace = scope.trace.traceparent();
-    tx.run(scope, sql!("notifications/tell_followers"), &[&article, &after, &CHUNK, &trace]).await.map(drop)
+/// Tells the next followers of articles' authors, each a pair of an article and the follower after whom it goes on, and
+/// has the rest told by other jobs; `scope` holds a trace for each.
+pub(super) async fn tell_followers(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    published: Vec<(i64, i64)>,
+) -> Result<(), Fault> {
+    let share = (CHUNK / i64::try_from(published.len()).unwrap_or(CHUNK).max(1)).max(1);
+    let (articles, after): (Vec<i64>, Vec<i64>) = published.into_iter().unzip();
+    let params: Params<'_> = &[&articles, &after, &traceparents(scope), &share];
+    tx.run(scope, sql!("notifications/tell_followers"), params).await.map(drop)
 }
 
 /// Tells authors of favorites, each a pair of article and user; `scope` holds a trace for each.

@@ -5,8 +5,10 @@ with due as (
     select j.id from jobs j
     join unnest($3::text[], $4::int[]) as known (kind, version) on known.kind = j.kind and j.version <= known.version
     where j.id = any ($1)
+      -- Not in words that an index could be chosen for: by its id alone a row is found at once, whatever is known of the table.
       -- The stream's clock may run a little ahead of ours.
-      and (j.state = 'available' or (j.state = 'scheduled' and j.run_at <= now() + interval '1 second'))
+      and (j.state is not distinct from 'available'
+           or (j.state is not distinct from 'scheduled' and j.run_at <= now() + interval '1 second'))
       -- One that is out of attempts is none to claim, whatever brought it here: it would fail them all.
       and j.attempt < j.max_attempts
       and not exists (select from job_control where paused_at is not null)

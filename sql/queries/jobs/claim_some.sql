@@ -4,8 +4,10 @@ with room as (
     select greatest(0, $5::bigint - count(*)) as n from jobs where kind = $3 and state = 'running'
 ), due as (
     select j.id from jobs j
-    where j.id = any ($1) and j.kind = $3 and j.version <= $4
-      and (j.state = 'available' or (j.state = 'scheduled' and j.run_at <= now() + interval '1 second'))
+    -- In the words of jobs/claim.
+    where j.id = any ($1) and j.kind is not distinct from $3 and j.version <= $4
+      and (j.state is not distinct from 'available'
+           or (j.state is not distinct from 'scheduled' and j.run_at <= now() + interval '1 second'))
       and j.attempt < j.max_attempts
       and not exists (select from job_control where paused_at is not null)
     order by j.priority, j.id

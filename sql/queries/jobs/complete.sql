@@ -3,7 +3,9 @@
 with mine as (
     select j.id
     from unnest($1::bigint[], $2::int[]) as m (id, attempt)
-    join jobs j on j.id = m.id and j.attempt = m.attempt and j.state = 'running' and j.worker = $3
+    -- In the words of jobs/claim.
+    join jobs j on j.id = m.id and j.attempt = m.attempt
+               and (j.state, j.worker) is not distinct from ('running', $3)
     order by j.id
     for update of j
 )

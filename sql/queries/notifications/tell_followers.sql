@@ -1,27 +1,32 @@
--- Tells the next $3 followers of an article's author after follower $2 that it was published, each at most once and
--- unless they do not want to know; and leaves a job that goes on after the last of them, if there may be more. So
--- each chunk commits by itself, and none is told twice or left out.
-with author as (
-    select id, author_id from articles where id = $1
-), chunk as (
-    select f.follower_id
-    from author a
-    join follows f on f.followed_id = a.author_id
-    where f.follower_id > $2
-    order by f.follower_id
-    limit $3
+-- Tells followers of articles' authors that these were published ($1 articles, $2 the last follower who has been told of
+-- each, $3 traces): of each article the next $4, each at most once and unless they do not want to know. Leaves a job for
+-- each that goes on after the last of them, if there may be more. So each chunk commits by itself, and none is told twice
+-- or left out.
+with wanted as (
+    select w.number, w.after, w.traceparent, a.id as article_id, a.author_id
+    from unnest($1::bigint[], $2::bigint[], $3::text[]) with ordinality as w (article_id, after, traceparent, number)
+    join articles a on a.id = w.article_id
+), chunk as materialized (
+    select w.*, f.follower_id
+    from wanted w
+    cross join lateral (
+        select follower_id from follows
+        where followed_id = w.author_id and follower_id > w.after
+        order by follower_id
+        limit $4
+    ) f
 ), told as (
     insert into notifications (user_id, kind, actor_id, article_id, traceparent)
-    select c.follower_id, 'article_published', a.author_id, a.id, $4
+    select c.follower_id, 'article_published', c.author_id, c.article_id, c.traceparent
     from chunk c
-    cross join author a
     where not exists (select from notification_preferences p
                       where p.user_id = c.follower_id and p.kind = 'article_published' and not p.enabled)
     -- Each takes its recipient's clock: in one order, so that two of these cannot deadlock.
-    order by c.follower_id
+    order by c.follower_id, c.article_id
     on conflict (user_id, article_id) where kind = 'article_published' do nothing
 )
 insert into jobs (kind, args, traceparent)
-select 'article_published', jsonb_build_object('article_id', $1, 'after', max(follower_id)), $4
+select 'article_published', jsonb_build_object('article_id', article_id, 'after', max(follower_id)), traceparent
 from chunk
-having count(*) = $3
+group by number, article_id, traceparent
+having count(*) = $4
