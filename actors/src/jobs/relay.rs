@@ -19,6 +19,9 @@ use crate::kit::{Dependency, Fault, Scope, Trace, metrics};
 
 /// Jobs moved in one transaction.
 const BATCH: i64 = 500;
+/// From the beginning of one round to that of the next, unless more are waiting than go into one: who is told of a
+/// single job moves it at once, and those that come meanwhile are moved, claimed and done together.
+const REST: Duration = Duration::from_millis(20);
 /// In case a notice is lost.
 const SLOW_CLOCK: Duration = Duration::from_secs(1);
 /// How long one round may take.
@@ -34,6 +37,7 @@ impl Routine for Relay {
         let keys = Keys::new(&self.0.settings.prefix);
         let mut failures = 0;
         while !stopping.is_asked() {
+            let rested = tokio::time::Instant::now() + REST;
             let round = tokio::time::timeout(ROUND_WITHIN, self.move_unsent(&keys)).await;
             let round = round.unwrap_or_else(|_| Err(Fault::late(Dependency::Postgres, "a round took too long")));
             let pause = match round {
@@ -49,7 +53,12 @@ impl Routine for Relay {
                     RETRY.draw(failures)
                 }
             };
-            let woken = async { tokio::time::timeout(pause, self.0.bell.rung()).await.is_ok() };
+            let woken = async {
+                if !pause.is_zero() {
+                    let _ = tokio::time::timeout(pause, self.0.bell.rung()).await;
+                    tokio::time::sleep_until(rested).await;
+                }
+            };
             if stopping.unless(woken).await.is_none() {
                 break;
             }
