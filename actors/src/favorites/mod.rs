@@ -24,7 +24,7 @@ use crate::kit::{Ask, Caller, Endpoint, Failure, Scope, metrics};
 use crate::supervision::{ChildSpec, child};
 
 /// Shards among which the articles are divided.
-pub(crate) const SHARDS: usize = 4;
+pub(crate) const SHARDS: usize = 1;
 
 /// The domain, as the front knows it. Cheap to clone.
 #[derive(Clone)]

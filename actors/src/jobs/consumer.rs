@@ -16,7 +16,7 @@ use super::held::Hold;
 use super::message::Job;
 use super::pool::{self, PoolMessage, RunJobs};
 use super::store::{self, Beat};
-use super::stream::{Entry, Keys, Place, take_script};
+use super::stream::{Entry, Keys, Place, Taker, take_script};
 use crate::kit::retry::Backoff;
 use crate::kit::routine::{Routine, Stopping};
 use crate::kit::{Caller, Dependency, Endpoint, Fault, Scope, Trace};
@@ -25,6 +25,8 @@ use crate::kit::{Caller, Dependency, Endpoint, Fault, Scope, Trace};
 const PATIENCE: Duration = Duration::from_millis(1000);
 /// How often it is looked whether jobs may be taken again.
 const LOOK_WHILE_PAUSED: Duration = Duration::from_millis(500);
+/// Jobs that a hand takes at once, of a kind that takes effect together.
+const GROUP: usize = 16;
 /// How often it beats at the most, and so how soon it hears of a pause or of a job that is called off.
 const BEAT_EVERY: Duration = Duration::from_millis(100);
 /// How long the statements of one round may take.
@@ -91,7 +93,13 @@ impl Consumer {
                 due = Instant::now() + BEAT_EVERY;
             }
             let Some(free) = self.free_hands(&mut stopping).await? else { break };
-            let mut entries = keys.take(&self.shared.redis, &take, &consumer, free.num_permits()).await?;
+            let mut taker = Taker {
+                consumer: &consumer,
+                hands: free.num_permits(),
+                together: &self.shared.known.together,
+                group: GROUP,
+            };
+            let mut entries = keys.take(&self.shared.redis, &take, &taker).await?;
             if entries.is_empty() {
                 // What is read at the very moment of a stop is given back by the next incarnation, or by the rescuer.
                 let Some(read) = stopping.unless(wait(&keys, &mut connection, &consumer)).await else { break };
@@ -99,6 +107,11 @@ impl Consumer {
                 // One of each priority may have come at once, and find fewer hands.
                 let surplus = entries.split_off(entries.len().min(free.num_permits()));
                 self.put_back(&keys, surplus).await?;
+                taker.hands -= entries.len();
+                if taker.hands > 0 {
+                    // The first of several was waited for: the others are there by now.
+                    entries.extend(keys.take(&self.shared.redis, &take, &taker).await?);
+                }
             }
             if !entries.is_empty() {
                 self.hand_over(&keys, entries, free).await?;
@@ -171,8 +184,8 @@ impl Consumer {
             }
         }
         for group in groups.0 {
-            let hands = free.split(group.len());
-            self.start(group, hands);
+            let hand = free.split(1);
+            self.start(group, hand);
         }
         if !refused.is_empty() {
             let later = store::postpone(&self.shared.postgres, &scope, &refused).await?;
@@ -195,8 +208,8 @@ impl Consumer {
         Ok(claimed.into_iter().map(|job| (job.id, job)).collect())
     }
 
-    /// Has attempts made by the pool, and keeps as many hands until they were.
-    fn start(&self, group: Vec<(Job, Place)>, hands: Option<OwnedSemaphorePermit>) {
+    /// Has attempts made by the pool, and keeps a hand until they were.
+    fn start(&self, group: Vec<(Job, Place)>, hand: Option<OwnedSemaphorePermit>) {
         let (pool, shared) = (self.pool.clone(), Arc::clone(&self.shared));
         let holds: Vec<Hold> = group.iter().map(|(job, _)| shared.held.hold(job)).collect();
         let deadline = Instant::now() + shared.longest * 3 / 2 + GRACE;
@@ -215,7 +228,7 @@ impl Consumer {
                     }
                 }
             }
-            drop((holds, hands));
+            drop((holds, hand));
         });
     }
 
@@ -237,7 +250,9 @@ impl Groups {
         let together = shared.effects.get(job.kind.as_str()).is_some_and(|effect| effect.together());
         // One that was attempted before may be what it failed of, or what its process died of.
         let innocent = |job: &Job| job.attempt == 1;
-        let same = |group: &&mut Vec<(Job, Place)>| group.iter().all(|(one, _)| one.kind == job.kind && innocent(one));
+        let same = |group: &&mut Vec<(Job, Place)>| {
+            group.len() < GROUP && group.iter().all(|(one, _)| one.kind == job.kind && innocent(one))
+        };
         match self.0.iter_mut().find(same).filter(|_| together && innocent(&job)) {
             Some(group) => group.push((job, place)),
             None => self.0.push(vec![(job, place)]),

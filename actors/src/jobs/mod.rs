@@ -192,7 +192,9 @@ pub(crate) struct Known {
     pub(crate) all: (Vec<&'static str>, Vec<i32>),
     /// Those of which as many may run as there are hands.
     pub(crate) free: (Vec<&'static str>, Vec<i32>),
-    /// The others, and how many of each may run at once.
+    /// Those of which several take effect together.
+    pub(crate) together: Vec<&'static str>,
+    /// Those of which only so many of each may run at once.
     pub(crate) limited: Vec<(&'static str, i32, u32)>,
 }
 
@@ -203,7 +205,13 @@ impl Known {
             wanted.map(|effect| (effect.kind(), effect.version())).unzip()
         };
         let limit = |effect: &Arc<dyn Effect>| Some((effect.kind(), effect.version(), effect.at_once()?));
-        Self { all: pairs(None), free: pairs(Some(false)), limited: effects.iter().filter_map(limit).collect() }
+        let together = effects.iter().filter(|effect| effect.together() && effect.at_once().is_none());
+        Self {
+            all: pairs(None),
+            free: pairs(Some(false)),
+            together: together.map(|effect| effect.kind()).collect(),
+            limited: effects.iter().filter_map(limit).collect(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, stream};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::FutureExt as _;
 
@@ -22,6 +22,9 @@ use crate::kit::retry::{Backoff, Next, after_failure};
 use crate::kit::trace::Span;
 use crate::kit::{Command, Failure, Scope, Trace};
 use crate::messages;
+
+/// Attempts that could not take effect together and are made side by side: no more than there are connections for.
+const ALONE_AT_ONCE: usize = 8;
 
 /// Run attempts of one kind. Those that can take effect together.
 #[derive(Debug, Clone)]
@@ -83,13 +86,18 @@ impl Executor {
             return Ok(());
         }
         let each = jobs.iter().zip(places).zip(&spans);
-        let each = each.map(|((job, place), span)| async move {
-            let context = span.trace().context().clone();
-            self.run_alone(job, span, scope.deadline).with_context(context).await?;
-            self.acknowledge(&[place], span.trace().clone()).await;
-            Ok(())
-        });
-        futures_util::future::join_all(each).await.into_iter().collect()
+        let each: Vec<_> = each
+            .map(|((job, place), span)| {
+                let alone = async move {
+                    self.run_alone(job, span, scope.deadline).await?;
+                    self.acknowledge(&[place], span.trace().clone()).await;
+                    Ok(())
+                };
+                alone.with_context(span.trace().context().clone()).boxed()
+            })
+            .collect();
+        let ended: Vec<_> = stream::iter(each).buffer_unordered(ALONE_AT_ONCE).collect().await;
+        ended.into_iter().collect()
     }
 
     async fn run_alone(&self, job: &Job, span: &Span, deadline: Instant) -> Answer<RunJobs> {
@@ -224,7 +232,7 @@ impl Executor {
             Failed::Scheduled(due_ms) => {
                 tracing::warn!(exception.message = %error, "an attempt failed and is tried again");
                 let keys = Keys::new(&self.0.settings.prefix);
-                let later = Sent { job: job.id, priority: job.priority, due_ms: Some(due_ms) };
+                let later = Sent { job: job.id, priority: job.priority, due_ms: Some(due_ms), fresh: None };
                 if let Err(fault) = keys.add(&self.0.redis, &scope.trace, &[later]).await {
                     tracing::warn!(exception.message = %fault, "a retry could not be put into Redis; the relay will");
                     store::unsend(&self.0.postgres, scope, &[job.id]).await?;

@@ -32,12 +32,16 @@ pub(super) async fn take_unsent(
 ) -> Result<Vec<Unsent>, Fault> {
     let (kinds, versions) = &known.all;
     let rows = tx.run(scope, sql!("jobs/take_unsent"), &[&limit, kinds, versions]).await?;
-    let unsent = |row: &Row| Unsent { sent: sent(row), kind: row.get("kind"), traceparent: row.get("traceparent") };
+    let unsent = |row: &Row| {
+        let kind: String = row.get("kind");
+        let fresh = row.get::<_, bool>("fresh").then(|| kind.clone());
+        Unsent { sent: Sent { fresh, ..sent(row) }, kind, traceparent: row.get("traceparent") }
+    };
     Ok(rows.iter().map(unsent).collect())
 }
 
 fn sent(row: &Row) -> Sent {
-    Sent { job: row.get("id"), priority: row.get("priority"), due_ms: row.get("due_ms") }
+    Sent { job: row.get("id"), priority: row.get("priority"), due_ms: row.get("due_ms"), fresh: None }
 }
 
 /// Starts attempts on those of these jobs that are due, of kinds without a limit.

@@ -12,8 +12,10 @@ use crate::kit::{Fault, Trace, Under};
 
 /// The consumer group that all processes belong to.
 pub(super) const GROUP: &str = "workers";
-/// The stream's only field.
+/// The field of the stream that holds the job's id.
 const FIELD: &str = "job";
+/// The field that holds its kind, if it was never attempted: such jobs may take effect together.
+const KIND: &str = "kind";
 /// Ids moved by one run of the script.
 const MOVE_AT_ONCE: usize = 500;
 
@@ -33,18 +35,25 @@ if #next == 0 then return {#due, -1} end
 return {#due, math.max(0, next[2] - now)}
 ";
 
-/// Takes up to ARGV[3] entries that nobody has, the most urgent first.
+/// Takes entries that nobody has, the most urgent first, as many as ARGV[3] hands can have: each takes one job, or up
+/// to ARGV[4] of a kind that takes effect together, which those from ARGV[7] on do.
 const TAKE: &str = r"
-local taken, room = {}, tonumber(ARGV[3])
+local taken, hands, together, group = {}, tonumber(ARGV[3]), {}, tonumber(ARGV[4])
+for at = 7, #ARGV do together[ARGV[at]] = 0 end
+local function field(entry, name)
+    for at = 1, #entry[2], 2 do if entry[2][at] == name then return entry[2][at + 1] end end
+    return ''
+end
 for _, key in ipairs(KEYS) do
-    if room == 0 then break end
-    local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', room, 'STREAMS', key, '>')
-    if reply then
+    while hands > 0 do
+        local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', hands, 'STREAMS', key, '>')
+        if not reply then break end
         for _, entry in ipairs(reply[1][2]) do
-            local job = ''
-            for at = 1, #entry[2], 2 do if entry[2][at] == ARGV[4] then job = entry[2][at + 1] end end
-            taken[#taken + 1] = {key, entry[1], job}
-            room = room - 1
+            taken[#taken + 1] = {key, entry[1], field(entry, ARGV[5])}
+            local kind = field(entry, ARGV[6])
+            local before = together[kind]
+            if before then together[kind] = before + 1 end
+            if not before or before % group == 0 then hands = hands - 1 end
         end
     end
 end
@@ -82,6 +91,19 @@ pub(super) struct Sent {
     pub(super) priority: i16,
     /// When it is due, in milliseconds since 1970; at once when there is none.
     pub(super) due_ms: Option<i64>,
+    /// Its kind, if it was never attempted.
+    pub(super) fresh: Option<String>,
+}
+
+/// Who takes entries.
+pub(super) struct Taker<'a> {
+    pub(super) consumer: &'a str,
+    /// What takes several jobs of a kind at once, or one.
+    pub(super) hands: usize,
+    /// The kinds of which a hand takes several jobs that were never attempted.
+    pub(super) together: &'a [&'static str],
+    /// How many of them.
+    pub(super) group: usize,
 }
 
 impl Keys {
@@ -106,13 +128,15 @@ impl Keys {
             return Ok(());
         }
         let mut pipeline = Pipeline::new();
-        for Sent { job, priority, due_ms } in jobs {
-            match due_ms {
-                None => pipeline.cmd("XADD").arg(self.stream(*priority)).arg("*").arg(FIELD).arg(*job).ignore(),
-                Some(due) => {
-                    pipeline.cmd("ZADD").arg(&self.scheduled).arg(*due).arg(format!("{priority}:{job}")).ignore()
-                }
+        for Sent { job, priority, due_ms, fresh } in jobs {
+            let command = match due_ms {
+                None => pipeline.cmd("XADD").arg(self.stream(*priority)).arg("*").arg(FIELD).arg(*job),
+                Some(due) => pipeline.cmd("ZADD").arg(&self.scheduled).arg(*due).arg(format!("{priority}:{job}")),
             };
+            if let (None, Some(kind)) = (due_ms, fresh) {
+                command.arg(KIND).arg(kind);
+            }
+            command.ignore();
         }
         redis.pipeline(under, &pipeline).await
     }
@@ -154,17 +178,12 @@ impl Keys {
         Ok(())
     }
 
-    /// Takes at most `count` entries that nobody has, the most urgent first; waits for nobody.
-    pub(super) async fn take(
-        &self,
-        redis: &Redis,
-        script: &Script,
-        consumer: &str,
-        count: usize,
-    ) -> Result<Vec<Entry>, Fault> {
+    /// Takes as many entries that nobody has as its hands can have, the most urgent first; waits for nobody.
+    pub(super) async fn take(&self, redis: &Redis, script: &Script, taker: &Taker<'_>) -> Result<Vec<Entry>, Fault> {
         let [high, ordinary, low] = &self.streams;
         let mut invocation = script.key(high);
-        invocation.key(ordinary).key(low).arg(GROUP).arg(consumer).arg(count).arg(FIELD);
+        invocation.key(ordinary).key(low).arg(GROUP).arg(taker.consumer).arg(taker.hands).arg(taker.group);
+        invocation.arg(FIELD).arg(KIND).arg(taker.together);
         let taken: Vec<(String, String, String)> = redis.script(&Trace::default(), "jobs/take", &invocation).await?;
         let entry =
             |(stream, id, job): (String, String, String)| Entry { place: Place { stream, id }, job: job.parse().ok() };

@@ -80,6 +80,8 @@ pub(super) async fn mark_read(db: &Postgres, scope: &Scope, mark: MarkRead) -> R
 
 /// Followers told in one transaction: their notifications take a fraction of a second.
 const CHUNK: i64 = 1000;
+/// Followers of one article who are told at once, however many articles share a transaction.
+const SHARE: i64 = 100;
 
 /// Tells the next followers of articles' authors, each a pair of an article and the follower after whom it goes on, and
 /// has the rest told by other jobs; `scope` holds a trace for each.
@@ -88,7 +90,7 @@ pub(super) async fn tell_followers(
     scope: &Scope,
     published: Vec<(i64, i64)>,
 ) -> Result<(), Fault> {
-    let share = (CHUNK / i64::try_from(published.len()).unwrap_or(CHUNK).max(1)).max(1);
+    let share = (CHUNK / i64::try_from(published.len()).unwrap_or(CHUNK).max(1)).max(SHARE);
     let (articles, after): (Vec<i64>, Vec<i64>) = published.into_iter().unzip();
     let params: Params<'_> = &[&articles, &after, &traceparents(scope), &share];
     tx.run(scope, sql!("notifications/tell_followers"), params).await.map(drop)

@@ -15,7 +15,7 @@ with unsent as (
     set sent_at = now()
     from unsent u
     where j.id = u.id
-    returning j.id, j.kind, j.priority, j.traceparent,
+    returning j.id, j.kind, j.priority, j.traceparent, j.attempt = 0 as fresh,
               case when j.state = 'scheduled' then (extract(epoch from j.run_at) * 1000)::bigint end as due_ms
 )
 select * from taken order by priority, id
