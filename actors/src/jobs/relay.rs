@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::bell::REST;
 use super::stream::{Keys, Sent};
 use super::{Shared, spans, store};
 use crate::kit::listen::Hear;
@@ -19,9 +20,6 @@ use crate::kit::{Dependency, Fault, Scope, Trace, metrics};
 
 /// Jobs moved in one transaction.
 const BATCH: i64 = 500;
-/// From the beginning of one round to that of the next, unless more are waiting than go into one: who is told of a
-/// single job moves it at once, and those that come meanwhile are moved, claimed and done together.
-const REST: Duration = Duration::from_millis(20);
 /// In case a notice is lost.
 const SLOW_CLOCK: Duration = Duration::from_secs(1);
 /// How long one round may take.
