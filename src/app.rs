@@ -165,6 +165,7 @@ pub(crate) fn job_settings(config: &Config) -> jobs::Settings {
     use actors::kit::retry::Backoff;
     jobs::Settings {
         workers: config.job_workers,
+        batch: config.limits.job_batch,
         attempt_within: config.limits.job_within,
         backoff: Backoff { base: config.limits.job_backoff, cap: config.limits.job_backoff_cap },
         dead_after: Duration::from_secs(5),

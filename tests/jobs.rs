@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::future::poll_fn;
+
 use serde_json::{Value, json};
 use support::{Service, Stage, at_once, eventually};
+use tokio::sync::mpsc;
 
 /// A job that can never take effect, with so many attempts; its id.
 async fn hopeless(stage: &Stage, attempts: i32) -> i64 {
@@ -156,4 +159,50 @@ async fn the_jobs_of_a_killed_process_are_done_by_another() {
     stage.jobs_done().await;
     assert_eq!(bob.at(&other.client()).get("/api/notifications").await.expect(200)["unread_count"], 1);
     assert_eq!(stage.number("select attempt::bigint from jobs order by id desc limit 1").await, 2);
+}
+
+/// Notices of jobs, as another process hears them.
+async fn listening(stage: &Stage) -> (tokio_postgres::Client, mpsc::UnboundedReceiver<String>) {
+    let config: tokio_postgres::Config = stage.database_url.parse().unwrap();
+    let (client, mut connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+    let (heard, notices) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if let tokio_postgres::AsyncMessage::Notification(notice) = message {
+                let _ = heard.send(notice.payload().to_owned());
+            }
+        }
+    });
+    client.batch_execute("listen callboard_jobs").await.unwrap();
+    (client, notices)
+}
+
+/// Transactions that notify are committed one after the other.
+#[tokio::test]
+async fn what_gathers_commits_without_a_notice_and_wakes_whoever_moves_its_jobs_afterwards() {
+    let stage = Stage::new().await;
+    let service = Service::start(&stage, &[]).await;
+    let (ann, bob) = (service.client().register("ann").await, service.client().register("bob").await);
+    stage.jobs_done().await;
+    let (client, mut notices) = listening(&stage).await;
+    let slug = ann.publish("On bells").await;
+    bob.client.post(&format!("/api/articles/{slug}/favorite"), &json!({})).await.expect(200);
+    stage.jobs_done().await;
+    client.batch_execute("select pg_notify('callboard_jobs', 'marker')").await.unwrap();
+    assert_eq!(notices.recv().await.unwrap(), "marker", "a process that moves jobs wakes itself and tells nobody");
+
+    // One that moves none tells those that do.
+    service.stop().await;
+    let service = Service::run(&stage, &["serve", "--no-workers"], &[]).await;
+    let article = json!({"title": "On other bells", "description": "in short", "body": "at length"});
+    ann.at(&service.client()).post("/api/articles", &article).await.expect(201);
+    assert_eq!(notices.recv().await.unwrap(), "");
+
+    // So does whoever leaves a job by hand, and nobody who leaves none.
+    let none = "insert into jobs (kind, args) select 'unknown', '{}' where false;
+                select pg_notify('callboard_jobs', 'marker')";
+    client.batch_execute(none).await.unwrap();
+    assert_eq!(notices.recv().await.unwrap(), "marker");
+    client.batch_execute("insert into jobs (kind, args) values ('unknown', '{}')").await.unwrap();
+    assert_eq!(notices.recv().await.unwrap(), "");
 }

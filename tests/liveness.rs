@@ -33,7 +33,9 @@ impl Town {
         let mut workers = Vec::new();
         for name in ["one", "other"] {
             let url = stage.database_url_of(name);
-            let own = [("DATABASE_URL", url.as_str()), ("DATABASE_WRITERS", "16"), ("JOB_WORKERS", "8")];
+            // One by one, so that it is known how many keep all hands full.
+            let hands = [("DATABASE_WRITERS", "8"), ("JOB_WORKERS", "8"), ("JOB_BATCH_MAX", "1")];
+            let own = [&[("DATABASE_URL", url.as_str())], &hands[..]].concat();
             workers.push((name.to_owned(), Service::run(&stage, &["work"], &[&own[..], &PATIENT].concat()).await));
         }
         let (ann, bob) = (api.client().register("ann").await, api.client().register("bob").await);

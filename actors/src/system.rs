@@ -47,7 +47,7 @@ use crate::throttle::{self, Throttle};
 use crate::webhooks::{self, Webhooks};
 
 /// Connections for those who write what gathered: as many as they have hands.
-const GATHERED: usize = articles::CREATORS.most() + favorites::SHARDS;
+const GATHERED: usize = articles::CREATORS.most() + favorites::SHARDS * favorites::SETTERS.most();
 /// The root gives up early: what it cannot mend, a fresh process may.
 const ROOT: Intensity = Intensity { max: 3, period: Duration::from_secs(60) };
 /// A burst of restarts that take milliseconds passes; a loop is stopped.

@@ -235,3 +235,35 @@ async fn many_followers_are_told_chunk_by_chunk_each_once() {
     assert_eq!(jobs, [(false, "completed"), (true, "completed"), (true, "completed")], "a job for each chunk");
     tree.stop().await;
 }
+
+#[tokio::test]
+async fn articles_that_are_told_together_reach_each_follower_once_each_in_its_own_trace() {
+    let db = database().await;
+    people(&db).await;
+    // Two authors, one with more followers than are told at once of one article among many.
+    let many = "insert into users (email, name, password_hash)
+                select 'f' || n || '@example.com', 'Follower ' || n, 'none' from generate_series(1, 250) n;
+                insert into follows (follower_id, followed_id) select id, 1 from users where name like 'Follower %';
+                insert into follows (follower_id, followed_id) select id, 2 from users where name like 'Follower 1%';
+                insert into articles (author_id, slug, title, body)
+                select 1 + n % 2, 'article-' || n, 'Article', 'x' from generate_series(1, 12) n;
+                insert into jobs (kind, args, traceparent)
+                select 'article_published', jsonb_build_object('article_id', id),
+                       '00-' || lpad(id::text, 32, '1') || '-b7ad6b7169203331-01'
+                from articles where slug like 'article-%'";
+    db.client.batch_execute(many).await.unwrap();
+    let (_system, tree) = System::start(&db.settings).await.unwrap();
+    let expected =
+        "select count(*) from articles a join follows f on f.followed_id = a.author_id where a.slug like 'article-%'";
+    let expected: i64 = db.client.query_one(expected, &[]).await.unwrap().get(0);
+    assert_eq!(i64::try_from(told(&db).await.len()).unwrap(), expected);
+    let found = "select count(distinct (user_id, article_id)), count(distinct xmin::text),
+                        count(*) filter (where traceparent like '00-' || lpad(article_id::text, 32, '1') || '-%')
+                 from notifications";
+    let found = db.client.query_one(found, &[]).await.unwrap();
+    let (each, transactions, in_trace): (i64, i64, i64) = (found.get(0), found.get(1), found.get(2));
+    assert_eq!((each, in_trace), (expected, expected), "each once, and in the trace of its article");
+    // One article after the other would be 6 of three chunks and 6 of one.
+    assert!(transactions < 12, "in {transactions} transactions");
+    tree.stop().await;
+}

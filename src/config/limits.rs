@@ -23,6 +23,8 @@ pub struct Limits {
     pub live_streams: usize,
     /// Those of one user.
     pub live_streams_per_user: usize,
+    /// Jobs that a worker takes at once, of a kind that takes effect together.
+    pub job_batch: usize,
     /// What an attempt of a job may take.
     pub job_within: Duration,
     /// The bound on the wait after a job's first failed attempt.
@@ -66,6 +68,7 @@ impl Limits {
             kept: usize::try_from(table.number("KEPT_BYTES", 32 * 1024 * 1024, 0)).unwrap_or(usize::MAX),
             live_streams: table.count("LIVE_STREAMS_MAX", 10_000),
             live_streams_per_user: table.count("LIVE_STREAMS_PER_USER", 8),
+            job_batch: table.count("JOB_BATCH_MAX", 16),
             job_within: table.millis("JOB_TIMEOUT_MS", 60_000),
             job_backoff: table.millis("JOB_BACKOFF_MS", 1000),
             job_backoff_cap: table.millis("JOB_BACKOFF_CAP_MS", 60_000),

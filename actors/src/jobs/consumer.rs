@@ -25,8 +25,6 @@ use crate::kit::{Caller, Dependency, Endpoint, Fault, Scope, Trace};
 const PATIENCE: Duration = Duration::from_millis(1000);
 /// How often it is looked whether jobs may be taken again.
 const LOOK_WHILE_PAUSED: Duration = Duration::from_millis(500);
-/// Jobs that a hand takes at once, of a kind that takes effect together.
-const GROUP: usize = 16;
 /// How often it beats at the most, and so how soon it hears of a pause or of a job that is called off.
 const BEAT_EVERY: Duration = Duration::from_millis(100);
 /// How long the statements of one round may take.
@@ -97,7 +95,7 @@ impl Consumer {
                 consumer: &consumer,
                 hands: free.num_permits(),
                 together: &self.shared.known.together,
-                group: GROUP,
+                group: self.shared.settings.batch,
             };
             let mut entries = keys.take(&self.shared.redis, &take, &taker).await?;
             if entries.is_empty() {
@@ -251,7 +249,7 @@ impl Groups {
         // One that was attempted before may be what it failed of, or what its process died of.
         let innocent = |job: &Job| job.attempt == 1;
         let same = |group: &&mut Vec<(Job, Place)>| {
-            group.len() < GROUP && group.iter().all(|(one, _)| one.kind == job.kind && innocent(one))
+            group.len() < shared.settings.batch && group.iter().all(|(one, _)| one.kind == job.kind && innocent(one))
         };
         match self.0.iter_mut().find(same).filter(|_| together && innocent(&job)) {
             Some(group) => group.push((job, place)),

@@ -129,8 +129,10 @@ pub trait Effect: Send + Sync + 'static {
 /// How jobs are executed.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Jobs that this process works on at once.
+    /// Hands of this process, each of which works on a job, or on several at once.
     pub workers: usize,
+    /// Of a kind that takes effect together, so many at the most.
+    pub batch: usize,
     /// What an attempt may take.
     pub attempt_within: Duration,
     /// How long failed attempts are held back.

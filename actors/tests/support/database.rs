@@ -93,6 +93,7 @@ pub async fn database() -> Database {
         throttle: None,
         jobs: Some(jobs::Settings {
             workers: 4,
+            batch: 16,
             attempt_within: Duration::from_secs(10),
             backoff: Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(20) },
             dead_after: Duration::from_secs(5),
