@@ -51,7 +51,7 @@ pub struct Config {
     pub redis: redis::Url,
     /// Tokens, sessions and passwords.
     pub auth: auth::Settings,
-    /// Jobs that this process works on at once.
+    /// Workers of this process' job pool.
     pub job_workers: usize,
     /// Whether faults may be injected.
     pub chaos_enabled: bool,

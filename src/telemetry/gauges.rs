@@ -130,10 +130,13 @@ fn limits(meter: &Meter, app: &Weak<App>) {
     gauge("notifications.streams.limit", "{stream}", "Streams of notifications that may be open.", |app| {
         Some(app.config.limits.live_streams as u64)
     });
-    gauge("jobs.workers.busy", "{job}", "Jobs that this process works on.", |app| {
-        app.system.job_hands().map(|(busy, _)| busy as u64)
-    });
-    gauge("jobs.workers.limit", "{job}", "Jobs that this process may work on at once.", |app| {
+    gauge(
+        "jobs.workers.busy",
+        "{worker}",
+        "Workers of the job pool that are at work, each on one job or several.",
+        |app| app.system.job_hands().map(|(busy, _)| busy as u64),
+    );
+    gauge("jobs.workers.limit", "{worker}", "Workers of the job pool.", |app| {
         app.system.job_hands().map(|(_, all)| all as u64)
     });
     let watched = app.clone();

@@ -1,5 +1,6 @@
-//! The consumer: takes as many jobs from the stream as this process has hands free, claims them and hands
-//! them to the pool, the most urgent first. Its progress is the process' heartbeat.
+//! The consumer: takes as many jobs from the stream as this process has hands for, claims them and hands
+//! them to the pool, the most urgent first. A hand has one job, or several of a kind that takes effect together. Its
+//! progress is the process' heartbeat.
 //!
 //! It beats before it first claims, so that no living process ever runs a job unseen; and it beats only
 //! from its own loop, so that a process that is stuck is seen to be.

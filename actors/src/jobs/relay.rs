@@ -1,9 +1,8 @@
-//! The relay: moves unsent jobs from the table to the stream. What wakes it: the listener hears of new ones.
+//! The relay: moves unsent jobs from the table to the stream. What wakes it: the bell, which the listener rings as well.
 //!
-//! Jobs are locked, added to the stream and marked as sent in one transaction. A crash between adding and
-//! committing sends them twice, which a claim makes harmless; none is forgotten. Several relays at once
-//! pass over what another one holds. The relay is woken by PostgreSQL's NOTIFY, and by a slow clock in
-//! case a notice is lost; a notice carries no data.
+//! Jobs are locked and marked as sent, added to the stream, and only then that is committed. A crash between adding and
+//! committing sends them twice, which a claim makes harmless; none is forgotten. Several relays at once pass over what
+//! another one holds. In case nobody rings there is a slow clock.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +19,7 @@ use crate::kit::{Dependency, Fault, Scope, Trace, metrics};
 
 /// Jobs moved in one transaction.
 const BATCH: i64 = 500;
-/// In case a notice is lost.
+/// In case a ring or a notice is lost.
 const SLOW_CLOCK: Duration = Duration::from_secs(1);
 /// How long one round may take.
 const ROUND_WITHIN: Duration = Duration::from_secs(5);
