@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Client, Service, Stage, User, at_once};
+use support::{Client, Service, Stage, User, at_once, eventually};
 
 async fn crowd(api: &Client, count: usize) -> Vec<User> {
     at_once(count, |number| {
@@ -141,4 +141,24 @@ async fn the_count_is_exact_after_favorites_come_and_go_in_any_order() {
     stage.jobs_done().await;
     let told = "select coalesce(sum(count), 0)::bigint from notifications where kind = 'article_favorited'";
     assert_eq!(stage.number(told).await, stage.number("select count(*) from favorites").await);
+}
+
+#[tokio::test]
+async fn a_favorite_that_waits_for_somebody_s_lock_holds_up_no_other_article_s() {
+    let stage = Stage::new().await;
+    let api = Service::run(&stage, &["serve", "--no-workers"], &[]).await;
+    let (ann, bob) = (api.client().register("ann").await, api.client().register("bob").await);
+    let (held, free) = (ann.publish("Held").await, ann.publish("Free").await);
+    let editor = stage.another_client().await;
+    editor.batch_execute("begin").await.unwrap();
+    editor.execute("select from articles where slug = $1 for update", &[&held]).await.unwrap();
+    let waits = {
+        let bob = bob.client.clone();
+        tokio::spawn(async move { bob.ask(&format!("/api/articles/{held}/favorite")).await })
+    };
+    eventually("it waits for the lock", async || (stage.waiting_for_locks().await == 1).then_some(())).await;
+    bob.client.ask(&format!("/api/articles/{free}/favorite")).await.expect(200);
+    assert!(!waits.is_finished(), "while the other one still waits");
+    editor.batch_execute("rollback").await.unwrap();
+    waits.await.unwrap().expect(200);
 }

@@ -197,6 +197,12 @@ async fn what_gathers_commits_without_a_notice_and_wakes_whoever_moves_its_jobs_
     let article = json!({"title": "On other bells", "description": "in short", "body": "at length"});
     ann.at(&service.client()).post("/api/articles", &article).await.expect(201);
     assert_eq!(notices.recv().await.unwrap(), "");
+    let again = format!("/api/articles/{slug}/favorite");
+    bob.at(&service.client()).delete(&again).await.expect(200);
+    bob.at(&service.client()).post(&again, &json!({})).await.expect(200);
+    assert_eq!(notices.recv().await.unwrap(), "");
+    client.batch_execute("select pg_notify('callboard_jobs', 'marker')").await.unwrap();
+    while notices.recv().await.unwrap() != "marker" {}
 
     // So does whoever leaves a job by hand, and nobody who leaves none.
     let none = "insert into jobs (kind, args) select 'unknown', '{}' where false;

@@ -183,17 +183,10 @@ impl System {
                 let hands = executed.workers.min(settings.postgres.writers);
                 let own = postgres.apart("jobs", &settings.postgres.by_key(), hands + jobs::MOVING)?;
                 set_apart.extend([vital.clone(), own.clone()]);
+                let connections = jobs::Connections { postgres: postgres.clone(), own, vital };
                 let faults = jobs.faults.clone();
-                let (children, free) = jobs::workers(
-                    executed.clone(),
-                    &postgres,
-                    (own, vital),
-                    redis(),
-                    Uuid::new_v4(),
-                    effects,
-                    faults,
-                    bell,
-                )?;
+                let (children, free) =
+                    jobs::workers(executed.clone(), connections, redis(), Uuid::new_v4(), effects, faults, bell)?;
                 job_hands = Some((free, executed.workers));
                 children
             }

@@ -263,7 +263,7 @@ async fn articles_that_are_told_together_reach_each_follower_once_each_in_its_ow
     let found = db.client.query_one(found, &[]).await.unwrap();
     let (each, transactions, in_trace): (i64, i64, i64) = (found.get(0), found.get(1), found.get(2));
     assert_eq!((each, in_trace), (expected, expected), "each once, and in the trace of its article");
-    // One article after the other would be 6 of three chunks and 6 of one.
+    // One after the other, each article would have its own.
     assert!(transactions < 12, "in {transactions} transactions");
     tree.stop().await;
 }

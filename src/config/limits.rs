@@ -68,7 +68,7 @@ impl Limits {
             kept: usize::try_from(table.number("KEPT_BYTES", 32 * 1024 * 1024, 0)).unwrap_or(usize::MAX),
             live_streams: table.count("LIVE_STREAMS_MAX", 10_000),
             live_streams_per_user: table.count("LIVE_STREAMS_PER_USER", 8),
-            job_batch: table.count("JOB_BATCH_MAX", 16),
+            job_batch: table.count("JOB_BATCH_MAX", 16).min(100),
             job_within: table.millis("JOB_TIMEOUT_MS", 60_000),
             job_backoff: table.millis("JOB_BACKOFF_MS", 1000),
             job_backoff_cap: table.millis("JOB_BACKOFF_CAP_MS", 60_000),

@@ -156,7 +156,7 @@ fn traces_provider(
 /// that it allows unless told otherwise, half of what an idle process held.
 fn room_for_few(instrument: &Instrument) -> Option<Stream> {
     // These tell routes and statuses apart, or statements and errors.
-    let has_many = ["http.", "db."].iter().any(|domain| instrument.name().starts_with(domain));
+    let has_many = ["http", "db."].iter().any(|domain| instrument.name().starts_with(domain));
     if has_many { None } else { Stream::builder().with_cardinality_limit(FEW).build().ok() }
 }
 

@@ -1,7 +1,8 @@
 //! Favorites: many pairs of article and user, one statement, exact counts.
 //!
 //! The articles are divided among shards, so that wishes about one article meet in one mailbox: a hot
-//! article costs one update for all that gathered, and no two statements of a node fight for its row.
+//! article costs one update for all that gathered, and no two statements of a node fight for its row, unless one is held
+//! up for so long that another hand is taken.
 
 pub mod message;
 mod net;
@@ -28,7 +29,7 @@ use crate::supervision::{ChildSpec, child};
 /// many articles took twice as much of the processor (`loadtest/NOTES.md`): two pay where a core is idle beside the first.
 pub(crate) const SHARDS: usize = 1;
 /// A second flush would only wait for the rows that the first one locked, unless that one is held up: it may wait for
-/// somebody's lock on one article, and the others shall not.
+/// somebody's lock on one article, and wishes about others shall not, as long as hands are left.
 pub(crate) const SETTERS: Hands = Hands::another_after(4, Duration::from_millis(250));
 
 /// The domain, as the front knows it. Cheap to clone.

@@ -127,10 +127,16 @@ impl Consumer {
         connection: &mut MultiplexedConnection,
         consumer: &str,
     ) -> Result<(), Fault> {
-        // As with every read on this connection, which itself waits for ever.
-        let taken = tokio::time::timeout(PATIENCE * 3, keys.taken(connection, consumer)).await;
-        let taken = taken.map_err(|_| Fault::late(Dependency::Redis, "no answer in time"))??;
-        self.put_back(keys, taken).await
+        loop {
+            // As with every read on this connection, which itself waits for ever.
+            let taken = tokio::time::timeout(PATIENCE * 3, keys.taken(connection, consumer)).await;
+            let taken = taken.map_err(|_| Fault::late(Dependency::Redis, "no answer in time"))??;
+            if taken.is_empty() {
+                return Ok(());
+            }
+            // They are acknowledged, so that the next look finds others.
+            self.put_back(keys, taken).await?;
+        }
     }
 
     /// Has jobs sent again that were taken from the stream and are not begun.
@@ -209,12 +215,17 @@ impl Consumer {
 
     /// Has attempts made by the pool, and keeps a hand until they were.
     fn start(&self, group: Vec<(Job, Place)>, hand: Option<OwnedSemaphorePermit>) {
-        let (pool, shared) = (self.pool.clone(), Arc::clone(&self.shared));
+        let (pool, shared, hands) = (self.pool.clone(), Arc::clone(&self.shared), Arc::clone(&self.hands));
         let holds: Vec<Hold> = group.iter().map(|(job, _)| shared.held.hold(job)).collect();
-        let deadline = Instant::now() + shared.longest * 3 / 2 + GRACE;
-        let first = group.first().and_then(|(job, _)| job.traceparent.as_deref());
-        let caller = Caller { trace: Trace::from_traceparent(first), deadline };
         tokio::spawn(async move {
+            // There are more groups than hands when what was taken for a first attempt is another one.
+            let hand = match hand {
+                Some(hand) => Some(hand),
+                None => hands.acquire_owned().await.ok(),
+            };
+            let deadline = Instant::now() + shared.longest * 3 / 2 + GRACE;
+            let first = group.first().and_then(|(job, _)| job.traceparent.as_deref());
+            let caller = Caller { trace: Trace::from_traceparent(first), deadline };
             if let Err(failure) = pool.ask(&caller, RunJobs { jobs: group.clone() }).await {
                 for (job, _) in &group {
                     tracing::warn!(callboard.job.id = job.id, callboard.job.attempt = job.attempt, exception.message = %failure, "an attempt got no answer");

@@ -154,6 +154,16 @@ pub const VITAL: usize = 2;
 /// Connections beside those of the hands: for what is moved to Redis, and for what is claimed.
 pub const MOVING: usize = 2;
 
+/// Ways to the database.
+pub(crate) struct Connections {
+    /// With those that everybody uses.
+    pub(crate) postgres: Postgres,
+    /// With those that jobs go through.
+    pub(crate) own: Postgres,
+    /// With those for beats and rescues.
+    pub(crate) vital: Postgres,
+}
+
 /// What every job actor shares.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
@@ -293,8 +303,7 @@ pub(crate) fn ringer(postgres: &Postgres, bell: Bell) -> ChildSpec {
 /// When the Redis URL is not one; the message does not repeat it.
 pub(crate) fn workers(
     settings: Settings,
-    postgres: &Postgres,
-    (own, vital): (Postgres, Postgres),
+    Connections { postgres, own, vital }: Connections,
     redis: Redis,
     boot: Uuid,
     effects: Vec<Arc<dyn Effect>>,
@@ -325,10 +334,10 @@ pub(crate) fn workers(
         faults,
         bell,
     });
-    // The consumer takes only as many jobs as there are hands free, so that the pool's mailbox never fills.
+    // Each group of jobs that the consumer hands over has a hand, so that the pool's mailbox never fills.
     let pool = Endpoint::new("jobs/pool", "root/jobs/pool", hands * 2);
     let consumer = consumer::Consumer { shared: Arc::clone(&shared), pool: pool.clone(), hands: Arc::clone(&free) };
-    let listener = Listener { postgres: postgres.clone(), hear: Arc::clone(&shared) };
+    let listener = Listener { postgres, hear: Arc::clone(&shared) };
     // An attempt is ended at its own limit; one that is not, for that long again, is stuck.
     let patience = Patience { hold: Some(longest * 2), kill: true };
     let children = vec![

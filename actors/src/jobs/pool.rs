@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::FutureExt as _;
 
@@ -23,8 +23,8 @@ use crate::kit::trace::Span;
 use crate::kit::{Command, Failure, Scope, Trace};
 use crate::messages;
 
-/// Attempts that could not take effect together and are made side by side: no more than there are connections for.
-const ALONE_AT_ONCE: usize = 8;
+/// What an attempt may take to end, beyond its own limit.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Run attempts of one kind. Those that can take effect together.
 #[derive(Debug, Clone)]
@@ -85,19 +85,25 @@ impl Executor {
             self.acknowledge(&places, scope.trace.clone()).await;
             return Ok(());
         }
-        let each = jobs.iter().zip(places).zip(&spans);
-        let each: Vec<_> = each
-            .map(|((job, place), span)| {
-                let alone = async move {
-                    self.run_alone(job, span, scope.deadline).await?;
-                    self.acknowledge(&[place], span.trace().clone()).await;
-                    Ok(())
-                };
-                alone.with_context(span.trace().context().clone()).boxed()
-            })
-            .collect();
-        let ended: Vec<_> = stream::iter(each).buffer_unordered(ALONE_AT_ONCE).collect().await;
-        ended.into_iter().collect()
+        // One after the other: a hand has one connection, which others may wait for.
+        let mut ended = Ok(());
+        for (at, ((job, place), span)) in jobs.iter().zip(places).zip(&spans).enumerate() {
+            if at > 0 && Instant::now() + self.within(job) + ENDED_WITHIN > scope.deadline {
+                // Nobody holds it any more, so it is taken back (`rescuer`), which is no failed attempt.
+                tracing::warn!(
+                    callboard.job.id = job.id,
+                    "an attempt was not begun, for those before it took too long"
+                );
+                continue;
+            }
+            let alone = async {
+                self.run_alone(job, span, scope.deadline).await?;
+                self.acknowledge(&[place], span.trace().clone()).await;
+                Ok(())
+            };
+            ended = ended.and(alone.with_context(span.trace().context().clone()).await);
+        }
+        ended
     }
 
     async fn run_alone(&self, job: &Job, span: &Span, deadline: Instant) -> Answer<RunJobs> {

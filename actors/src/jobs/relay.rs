@@ -26,6 +26,14 @@ const ROUND_WITHIN: Duration = Duration::from_secs(5);
 /// While PostgreSQL or Redis is away.
 const RETRY: Backoff = Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(1) };
 
+/// What comes between two rounds.
+enum Pause {
+    /// Somebody rings, or the slow clock does; and the rest.
+    UntilRung,
+    /// So long, whoever rings.
+    For(Duration),
+}
+
 /// Moves unsent jobs to the stream.
 pub(super) struct Relay(pub(super) Arc<Shared>);
 
@@ -35,25 +43,30 @@ impl Routine for Relay {
         let mut failures = 0;
         while !stopping.is_asked() {
             let rested = tokio::time::Instant::now() + REST;
-            let round = tokio::time::timeout(ROUND_WITHIN, self.move_unsent(&keys)).await;
+            // One is enough to find out whether they can be moved again: each round writes what it moves, and undoes it.
+            let batch = if failures == 0 { BATCH } else { 1 };
+            let round = tokio::time::timeout(ROUND_WITHIN, self.move_unsent(&keys, batch)).await;
             let round = round.unwrap_or_else(|_| Err(Fault::late(Dependency::Postgres, "a round took too long")));
             let pause = match round {
                 Ok(moved) => {
                     failures = 0;
-                    if moved < BATCH { SLOW_CLOCK } else { Duration::ZERO }
+                    if moved < batch { Pause::UntilRung } else { Pause::For(Duration::ZERO) }
                 }
                 Err(fault) => {
                     failures += 1;
                     if failures == 1 {
                         tracing::warn!(exception.message = %fault, "jobs cannot be moved to the stream; trying on");
                     }
-                    RETRY.draw(failures)
+                    Pause::For(RETRY.draw(failures))
                 }
             };
             let woken = async {
-                if !pause.is_zero() {
-                    let _ = tokio::time::timeout(pause, self.0.bell.rung()).await;
-                    tokio::time::sleep_until(rested).await;
+                match pause {
+                    Pause::UntilRung => {
+                        let _ = tokio::time::timeout(SLOW_CLOCK, self.0.bell.rung()).await;
+                        tokio::time::sleep_until(rested).await;
+                    }
+                    Pause::For(pause) => tokio::time::sleep(pause).await,
                 }
             };
             if stopping.unless(woken).await.is_none() {
@@ -65,12 +78,12 @@ impl Routine for Relay {
 }
 
 impl Relay {
-    async fn move_unsent(&self, keys: &Keys) -> Result<i64, Fault> {
+    async fn move_unsent(&self, keys: &Keys, batch: i64) -> Result<i64, Fault> {
         // The clock's rounds are nobody's request: they make no spans. What is sent gets one in its own trace.
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
         let mut connection = self.0.own.connection().await?;
         let tx = connection.begin().await?;
-        let unsent = store::take_unsent(&tx, &scope, BATCH, &self.0.known).await?;
+        let unsent = store::take_unsent(&tx, &scope, batch, &self.0.known).await?;
         if unsent.is_empty() {
             return Ok(0);
         }
@@ -83,7 +96,7 @@ impl Relay {
         }
         moved?;
         kinds.iter().for_each(|(kind, priority)| metrics::jobs().enqueued(kind, *priority));
-        Ok(i64::try_from(sent.len()).unwrap_or(BATCH))
+        Ok(i64::try_from(sent.len()).unwrap_or(batch))
     }
 
     /// One command for all of them, seen in the traces of all.

@@ -36,26 +36,43 @@ return {#due, math.max(0, next[2] - now)}
 ";
 
 /// Takes entries that nobody has, the most urgent first, as many as ARGV[3] hands can have: each takes one job, or up
-/// to ARGV[4] of a kind that takes effect together, which those from ARGV[7] on do.
+/// to ARGV[4] of a kind that takes effect together, which those from ARGV[7] on do. It looks before it takes, since what
+/// was taken cannot be left.
 const TAKE: &str = r"
 local taken, hands, together, group = {}, tonumber(ARGV[3]), {}, tonumber(ARGV[4])
+local most = hands * group
 for at = 7, #ARGV do together[ARGV[at]] = 0 end
-local function field(entry, name)
-    for at = 1, #entry[2], 2 do if entry[2][at] == name then return entry[2][at + 1] end end
+local function field(fields, name)
+    for at = 1, #fields, 2 do if fields[at] == name then return fields[at + 1] end end
     return ''
 end
+local function last(key)
+    for _, of_group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+        if field(of_group, 'name') == ARGV[1] then return field(of_group, 'last-delivered-id') end
+    end
+    return redis.error_reply('NOGROUP ' .. key)
+end
 for _, key in ipairs(KEYS) do
-    while hands > 0 do
-        local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', hands, 'STREAMS', key, '>')
-        if not reply then break end
-        for _, entry in ipairs(reply[1][2]) do
-            taken[#taken + 1] = {key, entry[1], field(entry, ARGV[5])}
-            local kind = field(entry, ARGV[6])
+    local after, fits, full = last(key), 0, false
+    if type(after) == 'table' then return after end
+    for _, entry in ipairs(redis.call('XRANGE', key, after, '+', 'COUNT', most + 1)) do
+        if entry[1] ~= after then
+            local kind = field(entry[2], ARGV[6])
             local before = together[kind]
+            if not before or before % group == 0 then
+                full = hands == 0
+                if full then break end
+                hands = hands - 1
+            end
             if before then together[kind] = before + 1 end
-            if not before or before % group == 0 then hands = hands - 1 end
+            fits = fits + 1
         end
     end
+    if fits > 0 then
+        local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', fits, 'STREAMS', key, '>')
+        for _, entry in ipairs(reply[1][2]) do taken[#taken + 1] = {key, entry[1], field(entry[2], ARGV[5])} end
+    end
+    if full then break end
 end
 return taken
 ";

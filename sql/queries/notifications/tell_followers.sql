@@ -6,6 +6,9 @@ with wanted as (
     select w.number, w.after, w.traceparent, a.id as article_id, a.author_id
     from unnest($1::bigint[], $2::bigint[], $3::text[]) with ordinality as w (article_id, after, traceparent, number)
     join articles a on a.id = w.article_id
+    -- As their notifications will by their keys, but in the order in which everybody locks them.
+    order by a.id
+    for key share of a
 ), chunk as materialized (
     select w.*, f.follower_id
     from wanted w
