@@ -188,6 +188,10 @@ async fn what_gathers_commits_without_a_notice_and_wakes_whoever_moves_its_jobs_
     let slug = ann.publish("On bells").await;
     bob.client.post(&format!("/api/articles/{slug}/favorite"), &json!({})).await.expect(200);
     stage.jobs_done().await;
+    eventually("nobody is busy who waits", async || {
+        (service.metric("jobs_workers_busy", "").await == 0.0).then_some(())
+    })
+    .await;
     client.batch_execute("select pg_notify('callboard_jobs', 'marker')").await.unwrap();
     assert_eq!(notices.recv().await.unwrap(), "marker", "a process that moves jobs wakes itself and tells nobody");
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::Shared;
 use super::held::Hold;
@@ -94,7 +94,7 @@ impl Consumer {
             let Some(free) = self.free_hands(&mut stopping).await? else { break };
             let mut taker = Taker {
                 consumer: &consumer,
-                hands: free.num_permits(),
+                hands: free,
                 together: &self.shared.known.together,
                 group: self.shared.settings.batch,
             };
@@ -104,7 +104,7 @@ impl Consumer {
                 let Some(read) = stopping.unless(wait(&keys, &mut connection, &consumer)).await else { break };
                 entries = read?;
                 // One of each priority may have come at once, and find fewer hands.
-                let surplus = entries.split_off(entries.len().min(free.num_permits()));
+                let surplus = entries.split_off(entries.len().min(free));
                 self.put_back(&keys, surplus).await?;
                 taker.hands -= entries.len();
                 if taker.hands > 0 {
@@ -113,7 +113,7 @@ impl Consumer {
                 }
             }
             if !entries.is_empty() {
-                self.hand_over(&keys, entries, free).await?;
+                self.hand_over(&keys, entries).await?;
             }
         }
         Ok(())
@@ -153,22 +153,19 @@ impl Consumer {
         Ok(())
     }
 
-    /// All hands that are free, at least one; beats while it waits for one. `None` when told to stop.
-    async fn free_hands(&self, stopping: &mut Stopping) -> Result<Option<OwnedSemaphorePermit>, Fault> {
+    /// How many hands are free, at least one; beats while it waits for one. `None` when told to stop. They stay free until
+    /// somebody has a job for them: only this takes hands, so that later there are no fewer.
+    async fn free_hands(&self, stopping: &mut Stopping) -> Result<Option<usize>, Fault> {
         loop {
-            let one = tokio::time::timeout(PATIENCE, Arc::clone(&self.hands).acquire_owned());
+            let one = tokio::time::timeout(PATIENCE, self.hands.acquire());
             match stopping.unless(one).await {
                 None => return Ok(None),
                 Some(Err(_)) => {
                     self.beat().await?;
                 }
                 Some(Ok(permit)) => {
-                    let mut free = permit.map_err(Fault::internal)?;
-                    let more = u32::try_from(self.hands.available_permits()).unwrap_or(0);
-                    if let Ok(rest) = Arc::clone(&self.hands).try_acquire_many_owned(more) {
-                        free.merge(rest);
-                    }
-                    return Ok(Some(free));
+                    drop(permit.map_err(Fault::internal)?);
+                    return Ok(Some(self.hands.available_permits()));
                 }
             }
         }
@@ -176,7 +173,7 @@ impl Consumer {
 
     /// Claims what was read, hands what we got to the pool, and does away with the rest: its jobs run
     /// elsewhere, or are finished, or come again at another time.
-    async fn hand_over(&self, keys: &Keys, entries: Vec<Entry>, mut free: OwnedSemaphorePermit) -> Result<(), Fault> {
+    async fn hand_over(&self, keys: &Keys, entries: Vec<Entry>) -> Result<(), Fault> {
         let ids: Vec<i64> = entries.iter().filter_map(|entry| entry.job).collect();
         let scope = Scope::new(Trace::default(), Instant::now() + ROUND_WITHIN);
         let mut jobs: HashMap<i64, Job> = self.claim(&scope, &ids).await?;
@@ -188,10 +185,7 @@ impl Consumer {
                 None => finished.push(entry.place),
             }
         }
-        for group in groups.0 {
-            let hand = free.split(1);
-            self.start(group, hand);
-        }
+        groups.0.into_iter().for_each(|group| self.start(group));
         if !refused.is_empty() {
             let later = store::postpone(&self.shared.postgres, &scope, &refused).await?;
             keys.add(&self.shared.redis, &Trace::default(), &later).await?;
@@ -214,14 +208,15 @@ impl Consumer {
     }
 
     /// Has attempts made by the pool, and keeps a hand until they were.
-    fn start(&self, group: Vec<(Job, Place)>, hand: Option<OwnedSemaphorePermit>) {
+    fn start(&self, group: Vec<(Job, Place)>) {
         let (pool, shared, hands) = (self.pool.clone(), Arc::clone(&self.shared), Arc::clone(&self.hands));
         let holds: Vec<Hold> = group.iter().map(|(job, _)| shared.held.hold(job)).collect();
+        let hand = Arc::clone(&hands).try_acquire_owned();
         tokio::spawn(async move {
             // There are more groups than hands when what was taken for a first attempt is another one.
             let hand = match hand {
-                Some(hand) => Some(hand),
-                None => hands.acquire_owned().await.ok(),
+                Ok(hand) => Some(hand),
+                Err(_) => hands.acquire_owned().await.ok(),
             };
             let deadline = Instant::now() + shared.longest * 3 / 2 + GRACE;
             let first = group.first().and_then(|(job, _)| job.traceparent.as_deref());
