@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::json;
 use support::hooks::{Hooks, QUICK, ann_and_bob, hook, settled};
 use support::otlp::{Receiver, Span};
-use support::traces::{CALLER, above, all_named, exporting, named, traceparent};
+use support::traces::{CALLER, above, all_named, exporting, traceparent};
 use support::{Stage, eventually};
 
 fn of_caller(spans: &[Span]) -> Vec<Span> {
@@ -27,8 +27,11 @@ async fn every_attempt_of_a_job_is_in_the_trace_that_caused_it_and_the_last_says
         .await;
     let spans = of_caller(&seen.spans);
     let creation = (CALLER.0.to_owned(), CALLER.1.to_owned());
-    let producer = named(&spans, "send followed");
-    assert_eq!((producer.kind, producer.parent.as_str()), (SpanKind::Producer, CALLER.1));
+    // Sent again by the reconciler, which has just met this Redis, if the relay was faster than it.
+    let producers = all_named(&spans, "send followed");
+    let is_sent = |span: &&Span| (span.kind, span.parent.as_str()) == (SpanKind::Producer, CALLER.1);
+    assert!(producers.iter().all(is_sent), "{producers:?}");
+    let producer = producers[0];
     let mut ends = Vec::new();
     for attempt in all_named(&spans, "process followed") {
         assert_eq!((attempt.kind, attempt.parent.as_str(), attempt.status), (SpanKind::Consumer, CALLER.1, 2));
