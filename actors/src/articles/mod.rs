@@ -57,7 +57,8 @@ type Answer<T> = Result<T, Failure<Refusal>>;
 
 impl Articles {
     /// The domain's handle and its actors: `room` messages may wait at each, `batch` go into one statement.
-    /// What is published goes over the connections of `gathered` and rings for its jobs; articles that were read take no more than `keep` bytes.
+    /// What is published goes over the connections of `gathered`, and the bell is rung for its jobs; articles that were read
+    /// take no more than `keep` bytes.
     pub(crate) fn new(
         postgres: &Postgres,
         (gathered, bell): (&Postgres, &Bell),

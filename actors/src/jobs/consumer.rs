@@ -154,7 +154,7 @@ impl Consumer {
     }
 
     /// How many hands are free, at least one; beats while it waits for one. `None` when told to stop. They stay free until
-    /// somebody has a job for them: only this takes hands, so that later there are no fewer.
+    /// there are jobs for them; a group that finds none any more waits for one (`start`).
     async fn free_hands(&self, stopping: &mut Stopping) -> Result<Option<usize>, Fault> {
         loop {
             let one = tokio::time::timeout(PATIENCE, self.hands.acquire());
