@@ -102,11 +102,12 @@ fn asks_of_a_batcher(bencher: Bencher<'_, '_>, callers: usize) {
     });
 }
 
-#[divan::bench]
-fn verify_a_token(bencher: Bencher<'_, '_>) {
+/// For the first time, and when it is known.
+#[divan::bench(args = [0, 1 << 20])]
+fn verify_a_token(bencher: Bencher<'_, '_>, keep: usize) {
     let secrets = Secrets::parse("a secret for benchmarks and nothing else").expect("long enough");
     let (issuer, audience) = ("callboard".to_owned(), "callboard".to_owned());
-    let tokens = Tokens::new(&Settings { secrets, issuer, audience, lifetime: Duration::from_secs(900) });
+    let tokens = Tokens::new(&Settings { secrets, issuer, audience, lifetime: Duration::from_secs(900), keep });
     let token = tokens.issue(UserId(7), SessionId(uuid::Uuid::nil())).expect("it can be signed");
     bencher.bench_local(|| tokens.verify(&token));
 }

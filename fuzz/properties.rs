@@ -125,6 +125,7 @@ pub fn token(text: &str) {
         issuer: "callboard".to_owned(),
         audience: "callboard".to_owned(),
         lifetime: Duration::from_secs(900),
+        keep: 1 << 20,
     });
     assert!(tokens.verify(text).is_err(), "let in: {text:?}");
     // The header is one of ours: it names the key.

@@ -112,6 +112,23 @@ async fn a_session_that_was_open_is_refused_once_it_is_over_by_whatever_way() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_known_is_refused_once_its_time_is_over_or_its_session() {
+    let stage = Stage::new().await;
+    let service = Service::run(&stage, &API, &[("ACCESS_TOKEN_SECONDS", "1")]).await;
+    let (ann, bob) = (service.client().register("ann").await, service.client().register("bob").await);
+    for who in [&ann, &bob] {
+        who.client.get("/api/user").await.expect(200);
+        let before = found(&service, "tokens", "known").await;
+        who.client.get("/api/user").await.expect(200);
+        assert!(found(&service, "tokens", "known").await > before);
+    }
+    bob.client.ask("/api/logout").await.expect(200);
+    bob.client.get("/api/user").await.refused(401, "invalid_token");
+    eventually("it has expired", async || (ann.client.get("/api/user").await.status == 401).then_some(())).await;
+    assert_eq!(found(&service, "tokens", "read").await, 2.0, "each was verified once");
+}
+
+#[tokio::test]
 async fn nobody_reads_what_was_no_longer_so_when_they_asked() {
     // Its own, so that nobody commits but us: else hardly anything would be taken for known.
     let postgres = PrivatePostgres::start().await;

@@ -368,7 +368,7 @@ fn whatever_holds_a_secret_shows_itself_without_it() {
     use actors::auth::{Email, Secrets, SessionId, TokenPair, UserId};
     let secrets = Secrets::parse(JWT_SECRET).unwrap();
     let (issuer, audience) = ("callboard".to_owned(), "callboard".to_owned());
-    let settings = Settings { secrets, issuer, audience, lifetime: PATIENCE };
+    let settings = Settings { secrets, issuer, audience, lifetime: PATIENCE, keep: 0 };
     let access = Tokens::new(&settings).issue(UserId(1), SessionId(uuid::Uuid::nil())).unwrap();
     let refresh = RefreshToken::random();
     let (email, password) =

@@ -36,7 +36,7 @@ impl<R: Fn(&str) -> Option<String>> Table<R> {
         let password_hands = self.count("PASSWORD_WORKERS", (cores / 2).max(1)).min(cores);
         let password_room = self.count("PASSWORD_QUEUE", 64);
         Some(auth::Settings {
-            tokens: auth::token::Settings { secrets: secrets?, issuer, audience, lifetime },
+            tokens: auth::token::Settings { secrets: secrets?, issuer, audience, lifetime, keep: limits.kept },
             session_lifetime,
             sessions_keep,
             cost,

@@ -16,6 +16,7 @@ pub mod email;
 mod hashing;
 pub mod image;
 mod keys;
+mod known_tokens;
 mod login;
 pub mod message;
 pub mod password;
@@ -206,8 +207,8 @@ impl Auth {
     }
 
     /// How much is kept of what was read before.
-    pub(crate) fn kept(&self) -> [Size; 2] {
-        [self.kept_users.size(), self.kept_sessions.size()]
+    pub(crate) fn kept(&self) -> [Size; 3] {
+        [self.kept_users.size(), self.kept_sessions.size(), self.tokens.known()]
     }
 
     fn verify(&self, token: &str) -> Answer<Verified> {

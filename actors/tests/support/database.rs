@@ -67,6 +67,7 @@ pub async fn database() -> Database {
                 issuer: "callboard".to_owned(),
                 audience: "callboard".to_owned(),
                 lifetime: Duration::from_secs(900),
+                keep: 1 << 20,
             },
             session_lifetime: Duration::from_secs(3600),
             sessions_keep: Duration::from_secs(3600),

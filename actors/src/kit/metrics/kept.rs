@@ -11,7 +11,7 @@ static FOUND: LazyLock<Counter<u64>> = LazyLock::new(|| {
     counter(
         "kept.found",
         "{answer}",
-        "Answers, by how they were found: nothing was committed since (same), their rows are as they were (known), or read.",
+        "Answers, by how they were found: nothing was committed since (same), their rows are as they were, or their token was verified before (known), or read.",
     )
 });
 
