@@ -2,37 +2,42 @@
 -- authors, and what was told of a favorite that is taken back before it was read. Each pair stands here
 -- once. Articles are locked in the order of their ids, so that two nodes cannot deadlock. One row for each
 -- article that exists, as it is now: for which users it was wanted, and whether each had it favorited before.
-with wanted as (
-    select * from unnest($1::text[], $2::bigint[], $3::boolean[], $4::text[])
-        as t (slug, user_id, favorited, traceparent)
-), target as (
+--
+-- What it touches it looks up by an index, one for each row wanted, whatever PostgreSQL takes the number of rows for: its
+-- plan is made once, and may be older than most of them. So lookups are lateral or by arrays, which leaves no choice.
+-- $1 slugs, $2 users, $3 whether favorited, $4 traces
+with target as (
     select a.id, a.slug, a.author_id
     from articles a
     where a.slug = any ($1)
     order by a.id
     for no key update
+), wanted as (
+    select t.id as article_id, t.author_id, w.user_id, w.favorited, w.traceparent
+    from unnest($1::text[], $2::bigint[], $3::boolean[], $4::text[]) as w (slug, user_id, favorited, traceparent)
+    join target t using (slug)
 ), added as (
     insert into favorites (article_id, user_id)
-    select t.id, w.user_id
+    select w.article_id, w.user_id
     from wanted w
-    join target t using (slug)
-    join users u on u.id = w.user_id
+    cross join lateral (select from users u where u.id = w.user_id limit 1) u
     where w.favorited
     on conflict do nothing
     returning article_id, user_id
 ), taken as (
     -- Whoever tells of favorites locks them in the same order.
     select f.article_id, f.user_id
-    from favorites f
-    join target t on t.id = f.article_id
-    join wanted w on w.slug = t.slug and w.user_id = f.user_id
-    where not w.favorited
-    order by f.article_id, f.user_id
-    for update of f
+    from (select article_id, user_id from wanted where not favorited order by article_id, user_id) w
+    cross join lateral (
+        select * from favorites f where f.article_id = w.article_id and f.user_id = w.user_id for update
+    ) f
 ), removed as (
     delete from favorites f
     using taken t
-    where f.article_id = t.article_id and f.user_id = t.user_id
+    -- That they are the same, in words by which favorites can be neither hashed nor read in order.
+    where (f.article_id, f.user_id) >= (t.article_id, t.user_id)
+      and (f.article_id, f.user_id) <= (t.article_id, t.user_id)
+      and f.user_id = any (array[t.user_id])
     returning f.article_id, f.user_id, f.notification_id
 ), counted as (
     update articles a
@@ -42,35 +47,39 @@ with wanted as (
         from (select article_id, 1 as change from added union all select article_id, -1 from removed) changes
         group by article_id
     ) d
-    where a.id = d.article_id
+    where a.id = d.article_id and a.id = any (array(select id from target))
     returning a.id, a.favorites_count
 ), queued as (
     insert into jobs (kind, args, traceparent)
     select 'article_favorited', jsonb_build_object('article_id', n.article_id, 'user_id', n.user_id), w.traceparent
     from added n
-    join target t on t.id = n.article_id
-    join wanted w on w.slug = t.slug and w.user_id = n.user_id
-    where t.author_id <> n.user_id
+    join wanted w using (article_id, user_id)
+    where w.author_id <> n.user_id
+), untold as (
+    -- What authors were told of, and what became of it.
+    select r.article_id, r.user_id, r.notification_id, w.author_id, w.traceparent
+    from removed r
+    join wanted w using (article_id, user_id)
+    where r.notification_id is not null
 ), clocks as (
     -- Whoever changes notifications locks their recipients' clocks before them. The array is there before
     -- the first lock is taken, and with it every favorite that has to be waited for.
     select c.user_id
     from notification_clocks c
-    where c.user_id = any (array(
-        select t.author_id from removed r join target t on t.id = r.article_id where r.notification_id is not null))
+    where c.user_id = any (array(select author_id from untold))
     order by c.user_id
     for no key update
 ), unread as (
     select n.id, n.count
     from notifications n
-    where n.id = any (array(select notification_id from removed where notification_id is not null))
+    where n.id = any (array(select notification_id from untold))
       and n.user_id = any (array(select user_id from clocks)) and n.read_at is null
     order by n.id
     for update
 ), taken_back as (
     select u.id, u.count, count(*) as taken
     from unread u
-    join removed r on r.notification_id = u.id
+    join untold r on r.notification_id = u.id
     group by u.id, u.count
 ), lowered as (
     update notifications n
@@ -79,14 +88,14 @@ with wanted as (
         actor_id = coalesce((
             select f.user_id from favorites f
             where f.notification_id = n.id
-              and not exists (select from removed r where r.article_id = f.article_id and r.user_id = f.user_id)
+              and (f.article_id, f.user_id) not in (select r.article_id, r.user_id from removed r)
             order by f.created_at desc, f.user_id
             limit 1), n.actor_id)
     from taken_back b
-    where n.id = b.id and b.count > b.taken
+    where n.id = b.id and b.count > b.taken and n.id = any (array(select id from unread))
 ), withdrawn as (
     delete from notifications n using taken_back b
-    where n.id = b.id and b.count <= b.taken
+    where n.id = b.id and b.count <= b.taken and n.id = any (array(select id from unread))
 ), recounted as (
     -- A notification that was made while this statement waited for its favorite is not visible to it: a job
     -- counts again. One that waits counts for all, also for us: our author's clock is locked when it is looked for,
@@ -95,24 +104,20 @@ with wanted as (
     insert into jobs (kind, args, unique_key, traceparent)
     select distinct on (r.notification_id)
            'favorites_recounted', jsonb_build_object('notification_id', r.notification_id), r.notification_id::text,
-           w.traceparent
-    from removed r
-    join target t on t.id = r.article_id
-    join wanted w on w.slug = t.slug and w.user_id = r.user_id
-    where r.notification_id is not null
-      and not exists (select from notifications n where n.id = r.notification_id)
+           r.traceparent
+    from untold r
+    where (select count(*) from notifications n where n.id = r.notification_id and n.user_id = r.author_id) = 0
       -- Reads the locks' rows, so that they are taken first; an author without a clock has gone, with what they were told.
-      and t.author_id = any (array(select user_id from clocks))
+      and r.author_id = any (array(select user_id from clocks))
     on conflict (kind, unique_key) where unique_key is not null and state in ('scheduled', 'available') do nothing
 ), outcome as (
     -- Both arrays have the order in which the rows come, which is one for all aggregates of a select.
-    select t.id, array_agg(w.user_id) as user_ids,
+    select w.article_id as id, array_agg(w.user_id) as user_ids,
            array_agg(r.user_id is not null or (w.favorited and n.user_id is null)) as were_favorited
     from wanted w
-    join target t using (slug)
-    left join added n on n.article_id = t.id and n.user_id = w.user_id
-    left join removed r on r.article_id = t.id and r.user_id = w.user_id
-    group by t.id
+    left join added n using (article_id, user_id)
+    left join removed r using (article_id, user_id)
+    group by w.article_id
 )
 select o.user_ids, o.were_favorited,
        a.body,
@@ -120,6 +125,6 @@ select o.user_ids, o.were_favorited,
        a.version, a.created_at, a.updated_at,
        u.id as author_id, u.email as author_email, u.name as author_name, u.bio as author_bio, u.image as author_image
 from outcome o
-join articles a on a.id = o.id
-join users u on u.id = a.author_id
-left join counted c on c.id = a.id
+cross join lateral (select * from articles a where a.id = o.id limit 1) a
+cross join lateral (select * from users u where u.id = a.author_id limit 1) u
+left join counted c on c.id = o.id
