@@ -20,7 +20,7 @@ update jobs j
 set state = 'running', attempt = j.attempt + 1, worker = $2, started_at = now(), sent_at = null,
     -- It does not wait any more: another one of its key may.
     unique_key = null
-from due
-where j.id = due.id
+-- An array, so that it is by their ids that they are found: joined, all jobs may be read.
+where j.id = any (array(select id from due))
 returning j.id, j.kind, j.version, j.priority, j.args, j.attempt, j.max_attempts, j.traceparent,
           extract(epoch from now() - j.run_at)::float8 as waited

@@ -6,11 +6,11 @@ with mine as (
     -- In the words of jobs/claim.
     join jobs j on j.id = m.id and j.attempt = m.attempt
                and (j.state, j.worker) is not distinct from ('running', $3)
+    where j.id = any ($1)
     order by j.id
     for update of j
 )
 update jobs j
 set state = 'completed', finished_at = now(), worker = null
-from mine
-where j.id = mine.id
+where j.id = any (array(select id from mine))
 returning j.id

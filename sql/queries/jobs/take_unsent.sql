@@ -13,8 +13,8 @@ with unsent as (
 ), taken as (
     update jobs j
     set sent_at = now()
-    from unsent u
-    where j.id = u.id
+    -- In the words of jobs/claim.
+    where j.id = any (array(select id from unsent))
     returning j.id, j.kind, j.priority, j.traceparent, j.attempt = 0 as fresh,
               case when j.state = 'scheduled' then (extract(epoch from j.run_at) * 1000)::bigint end as due_ms
 )

@@ -4,17 +4,22 @@
 -- Favorites are locked in the order of their keys and recipients' clocks in that of users, so that two of these, or one
 -- and whoever takes favorites back, cannot deadlock.
 with favorite as (
-    select f.article_id, f.user_id, f.created_at, a.author_id, w.traceparent
-    -- A favorite that was taken back and added again has left two jobs.
-    from (select distinct on (article_id, user_id) *
-          from unnest($1::bigint[], $2::bigint[], $3::text[]) as given (article_id, user_id, traceparent)) w
-    join favorites f on f.article_id = w.article_id and f.user_id = w.user_id
-    join articles a on a.id = f.article_id
-    where f.notification_id is null and a.author_id <> f.user_id
-      and not exists (select from notification_preferences p
-                      where p.user_id = a.author_id and p.kind = 'article_favorited' and not p.enabled)
-    order by f.article_id, f.user_id
-    for update of f
+    select f.article_id, f.user_id, f.created_at, w.author_id, w.traceparent
+    from (
+        -- A favorite that was taken back and added again has left two jobs.
+        select distinct on (given.article_id, given.user_id) given.*, a.author_id
+        from unnest($1::bigint[], $2::bigint[], $3::text[]) as given (article_id, user_id, traceparent)
+        cross join lateral (select author_id from articles a where a.id = given.article_id limit 1) a
+        where a.author_id <> given.user_id
+          and (select p.enabled from notification_preferences p where p.user_id = a.author_id and p.kind = 'article_favorited') is not false
+        order by given.article_id, given.user_id
+    ) w
+    -- Looked up one by one, as in favorites/set.
+    cross join lateral (
+        select * from favorites f
+        where f.article_id = w.article_id and f.user_id = w.user_id and f.notification_id is null
+        for update
+    ) f
 ), told as (
     insert into notifications (user_id, kind, actor_id, article_id, count, traceparent)
     select author_id, 'article_favorited', (array_agg(user_id order by created_at desc, user_id))[1], article_id, count(*),
@@ -30,4 +35,6 @@ with favorite as (
 update favorites f set notification_id = told.id
 from told
 join favorite v on v.article_id = told.article_id
-where f.article_id = v.article_id and f.user_id = v.user_id
+where (f.article_id, f.user_id) >= (v.article_id, v.user_id)
+  and (f.article_id, f.user_id) <= (v.article_id, v.user_id)
+  and f.user_id = any (array[v.user_id])

@@ -3,7 +3,9 @@
 insert into notifications (user_id, kind, actor_id, traceparent)
 select f.followed_id, 'followed', f.follower_id, w.traceparent
 from unnest($1::bigint[], $2::bigint[], $3::text[]) as w (follower_id, followed_id, traceparent)
-join follows f on f.follower_id = w.follower_id and f.followed_id = w.followed_id
-where not exists (select from notification_preferences p
-                  where p.user_id = f.followed_id and p.kind = 'followed' and not p.enabled)
+-- Looked up one by one, as in favorites/set.
+cross join lateral (
+    select * from follows f where f.follower_id = w.follower_id and f.followed_id = w.followed_id limit 1
+) f
+where (select p.enabled from notification_preferences p where p.user_id = f.followed_id and p.kind = 'followed') is not false
 order by f.followed_id, f.follower_id

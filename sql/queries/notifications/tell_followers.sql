@@ -5,7 +5,7 @@
 with wanted as (
     select w.number, w.after, w.traceparent, a.id as article_id, a.author_id
     from unnest($1::bigint[], $2::bigint[], $3::text[]) with ordinality as w (article_id, after, traceparent, number)
-    join articles a on a.id = w.article_id
+    join articles a on a.id = w.article_id and a.id = any ($1)
     -- As their notifications will by their keys, but in the order in which everybody locks them.
     order by a.id
     for key share of a
@@ -22,8 +22,7 @@ with wanted as (
     insert into notifications (user_id, kind, actor_id, article_id, traceparent)
     select c.follower_id, 'article_published', c.author_id, c.article_id, c.traceparent
     from chunk c
-    where not exists (select from notification_preferences p
-                      where p.user_id = c.follower_id and p.kind = 'article_published' and not p.enabled)
+    where (select p.enabled from notification_preferences p where p.user_id = c.follower_id and p.kind = 'article_published') is not false
     -- Each takes its recipient's clock: in one order, so that two of these cannot deadlock.
     order by c.follower_id, c.article_id
     on conflict (user_id, article_id) where kind = 'article_published' do nothing
