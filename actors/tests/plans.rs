@@ -14,6 +14,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 const CLAIM: &str = include_str!("../../sql/queries/jobs/claim.sql");
 const COMPLETE: &str = include_str!("../../sql/queries/jobs/complete.sql");
 const TAKE_UNSENT: &str = include_str!("../../sql/queries/jobs/take_unsent.sql");
+const CREATE: &str = include_str!("../../sql/queries/articles/create.sql");
 const SET_FAVORITES: &str = include_str!("../../sql/queries/favorites/set.sql");
 const TELL_AUTHORS: &str = include_str!("../../sql/queries/notifications/tell_authors.sql");
 const TELL_FOLLOWED: &str = include_str!("../../sql/queries/notifications/tell_followed.sql");
@@ -63,6 +64,11 @@ async fn no_statement_reads_all_of_an_index_because_there_was_nothing_when_it_wa
         let working = connect(&db.settings.postgres.by_key().config).await;
         for (client, statement, parameters) in [
             (&gathering, SET_FAVORITES, "'{a,b}', '{1,2}', '{t,f}', '{a,b}'".to_owned()),
+            (
+                &gathering,
+                CREATE,
+                "'{1,2}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', 9".to_owned(),
+            ),
             (&working, CLAIM, format!("'{{1,2}}', {WORKER}, '{{a,b}}', '{{1,1}}'")),
             (&working, COMPLETE, format!("'{{1,2}}', '{{1,1}}', {WORKER}")),
             (&working, TAKE_UNSENT, "500, '{a,b}', '{1,1}'".to_owned()),
