@@ -15,6 +15,9 @@ const CLAIM: &str = include_str!("../../sql/queries/jobs/claim.sql");
 const COMPLETE: &str = include_str!("../../sql/queries/jobs/complete.sql");
 const TAKE_UNSENT: &str = include_str!("../../sql/queries/jobs/take_unsent.sql");
 const CREATE: &str = include_str!("../../sql/queries/articles/create.sql");
+const CHECK_SESSIONS: &str = include_str!("../../sql/queries/auth/check_sessions.sql");
+const FIND_BY_SLUGS: &str = include_str!("../../sql/queries/articles/find_by_slugs.sql");
+const FIND_CURRENT_USERS: &str = include_str!("../../sql/queries/auth/find_current_users.sql");
 const SET_FAVORITES: &str = include_str!("../../sql/queries/favorites/set.sql");
 const TELL_AUTHORS: &str = include_str!("../../sql/queries/notifications/tell_authors.sql");
 const TELL_FOLLOWED: &str = include_str!("../../sql/queries/notifications/tell_followed.sql");
@@ -25,7 +28,7 @@ const WORKER: &str = "'00000000-0000-0000-0000-000000000000'";
 const KNOWN: [&str; 2] = [
     "vacuum analyze",
     "update pg_class set relpages = 300, reltuples = 0
-     where relname in ('favorites', 'follows', 'jobs', 'notifications', 'notification_clocks')",
+     where relname in ('favorites', 'follows', 'jobs', 'notifications', 'notification_clocks', 'sessions')",
 ];
 
 /// What a job goes through finds it by its id, and not among all that wait, run or have ended: what an index of those
@@ -69,6 +72,9 @@ async fn no_statement_reads_all_of_an_index_because_there_was_nothing_when_it_wa
                 CREATE,
                 "'{1,2}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', '{a,b}', 9".to_owned(),
             ),
+            (&working, CHECK_SESSIONS, format!("'{{{}}}'", WORKER.trim_matches('\''))),
+            (&working, FIND_CURRENT_USERS, format!("'{{{}}}'", WORKER.trim_matches('\''))),
+            (&working, FIND_BY_SLUGS, "'{a,b}', '{1,2}', '{1,2}', '{1,2}'".to_owned()),
             (&working, CLAIM, format!("'{{1,2}}', {WORKER}, '{{a,b}}', '{{1,1}}'")),
             (&working, COMPLETE, format!("'{{1,2}}', '{{1,1}}', {WORKER}")),
             (&working, TAKE_UNSENT, "500, '{a,b}', '{1,1}'".to_owned()),
