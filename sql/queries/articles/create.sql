@@ -18,7 +18,7 @@ with wanted as materialized (
     cross join lateral (
         select * from idempotency_keys k where k.user_id = w.author_id and k.key = w.key limit 1
     ) k
-    where k.created_at > now() - make_interval(secs => $10)
+    where w.key is not null and k.created_at > now() - make_interval(secs => $10)
 ), attempted as materialized (
     select w.*, u.email, u.name, u.bio, u.image, nextval('articles_id_seq') as id,
            case
@@ -29,7 +29,7 @@ with wanted as materialized (
                else false
            end as free
     from wanted w
-    cross join lateral (select * from users u where u.id = w.author_id limit 1) u
+    join users u on u.id = w.author_id
     where not exists (select from known k where k.number = w.number)
       and not exists (select from articles a where a.slug = w.slug)
 ), claimed as (
@@ -64,7 +64,7 @@ select u.id is not null as has_author, k.same, coalesce(t.free, true) as free,
        coalesce(k.author_email, t.email) as author_email, coalesce(k.author_name, t.name) as author_name,
        coalesce(k.author_bio, t.bio) as author_bio, coalesce(k.author_image, t.image) as author_image
 from wanted w
-left join lateral (select u.id from users u where u.id = w.author_id limit 1) u on true
+left join users u on u.id = w.author_id
 left join known k on k.number = w.number
 left join attempted t on t.number = w.number
 left join created c on c.id = t.id
