@@ -73,7 +73,9 @@ impl KnownTokens {
     /// What the token with this digest said.
     pub(super) fn find(&self, digest: &Digest) -> Option<Known> {
         let known = self.cache.get(digest);
-        self.found.otherwise(known.iter().len(), 0);
+        if known.is_some() {
+            self.found.otherwise(1, 0);
+        }
         known
     }
 

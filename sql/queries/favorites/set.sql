@@ -4,7 +4,8 @@
 -- article that exists, as it is now: for which users it was wanted, and whether each had it favorited before.
 --
 -- What it touches it looks up by an index, one for each row wanted, whatever PostgreSQL takes the number of rows for: its
--- plan is made once, and may be older than most of them. So lookups are lateral or by arrays, which leaves no choice.
+-- plan is made once, and may be older than most of them. So lookups are lateral or by arrays, which leaves no choice,
+-- unless there were no articles at all.
 -- $1 slugs, $2 users, $3 whether favorited, $4 traces
 with target as (
     select a.id, a.slug, a.author_id
@@ -56,7 +57,7 @@ with target as (
     join wanted w using (article_id, user_id)
     where w.author_id <> n.user_id
 ), untold as (
-    -- What authors were told of, and what became of it.
+    -- Favorites that were taken back after their author had been told of them.
     select r.article_id, r.user_id, r.notification_id, w.author_id, w.traceparent
     from removed r
     join wanted w using (article_id, user_id)

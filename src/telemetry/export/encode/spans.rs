@@ -125,17 +125,11 @@ mod tests {
     use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
     use proptest::prelude::*;
-    use proptest::string::string_regex;
     use prost::Message as _;
 
     use super::super::{Items, batch};
     use super::*;
     use crate::telemetry::masked_spans::tests::{assert_masked, full_of_addresses};
-
-    /// Any text but an address, which is masked and so not as the SDK has it; the other test has addresses.
-    fn text(longest: usize) -> impl Strategy<Value = String> {
-        string_regex(&format!("[^\\pC@%]{{0,{longest}}}")).unwrap()
-    }
 
     fn value() -> impl Strategy<Value = Value> {
         prop_oneof![
@@ -143,10 +137,10 @@ mod tests {
             any::<i64>().prop_map(Value::I64),
             (-1e9..1e9).prop_map(Value::F64),
             // Long enough for lengths of one, two and three bytes.
-            (text(20), 0..1200_usize).prop_map(|(text, times)| Value::from(text.repeat(times))),
+            ("\\PC{0,20}", 0..1200_usize).prop_map(|(text, times)| Value::from(text.repeat(times))),
             prop::collection::vec(any::<bool>(), 0..4).prop_map(|all| Value::Array(all.into())),
             prop::collection::vec(any::<i64>(), 0..40).prop_map(|all| Value::Array(all.into())),
-            prop::collection::vec(text(9), 0..4).prop_map(|all| Value::Array(
+            prop::collection::vec("\\PC{0,9}", 0..4).prop_map(|all| Value::Array(
                 all.into_iter().map(Into::into).collect::<Vec<opentelemetry::StringValue>>().into()
             )),
         ]
@@ -169,7 +163,7 @@ mod tests {
     }
 
     fn status() -> impl Strategy<Value = Status> {
-        prop_oneof![Just(Status::Unset), Just(Status::Ok), text(9).prop_map(Status::error)]
+        prop_oneof![Just(Status::Unset), Just(Status::Ok), "\\PC{0,9}".prop_map(Status::error)]
     }
 
     prop_compose! {
@@ -237,7 +231,12 @@ mod tests {
             let written = batch(Vec::new(), &resource, &scopes);
             let read = ExportTraceServiceRequest::decode(written.as_slice()).unwrap();
             let theirs = ResourceAttributesWithSchema::from(&resource);
-            let resource_spans = group_spans_by_resource_and_scope(spans, &theirs);
+            // Random text is an address now and then.
+            let masked = spans.into_iter().map(|mut span| {
+                mask(&mut span);
+                span
+            });
+            let resource_spans = group_spans_by_resource_and_scope(masked.collect(), &theirs);
             let expected = ExportTraceServiceRequest { resource_spans };
             // No byte more than it takes.
             prop_assert_eq!(written.len(), expected.encoded_len());
