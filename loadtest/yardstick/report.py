@@ -1,6 +1,7 @@
 """The page that shows a run: its tables, and plots in SVG. Nothing is loaded from elsewhere."""
 
 import json
+import statistics
 import sys
 
 from . import bars, draw
@@ -37,7 +38,7 @@ def costs(results):
 
 def ratios(results):
     """Throughput as a share of the floor, for each scenario, by connections and telemetry."""
-    shown = [one for one in results if one["floor_ratio"]]
+    shown = [one for one in results if "floor_ratio" in one]
     if not shown:
         return ""
     kinds = {one["telemetry"] for one in shown}
@@ -68,13 +69,14 @@ def latencies(results):
 
 def promises(results):
     """The bars, and whether they hold."""
-    rows = [(not bar.holds, [bar.what, bar.measured, bar.bar, "holds" if bar.holds else "MISSED"]) for bar in bars.of(results)]
-    return draw.table(["what", "measured", "bar", ""], rows) if rows else "<p>Nothing was measured that has a bar.</p>"
+    rows = [(not bar.holds, [bar.what, bar.measured, bar.bar, "holds" if bar.holds else "MISSED", bar.beside])
+            for bar in bars.of(results)]
+    return draw.table(["what", "measured", "bar", "", ""], rows) if rows else "<p>Nothing was measured that has a bar.</p>"
 
 
 def table(results):
     """Every figure."""
-    head = ["scenario", "telemetry", "clients", "requests/s", "of the floor", "p50 ms", "p99 ms", "p99.9 ms", "service µs",
+    head = ["scenario", "telemetry", "clients", "requests/s", "of the floor", "its µs", "p50 ms", "p99 ms", "p99.9 ms", "service µs",
             "PostgreSQL µs", "together µs", "bar", "statements", "spans lost", "MiB", "open loop: req/s", "p50", "p99", "p99.9"]
     rows = []
     for one in results:
@@ -82,12 +84,23 @@ def table(results):
         tail = [opened["rate"], *(f"{opened[share]:.2f}" for share in ("p50", "p99", "p99.9"))] if opened else [""] * 4
         missed = (one["bar"] and one["telemetry"] == "full" and one["connections"] == bars.CLIENTS
                   and one["together_us"] > one["bar"])
-        share = f"{one['floor_ratio']:.0%}" if one["floor_ratio"] else ""
-        rows.append((missed, [one["scenario"], one["telemetry"], one["connections"], f"{one['per_second']:.0f}", share,
+        beside = [f"{one['floor_ratio']:.0%}", f"{one['floor_us']:.1f}"] if "floor_ratio" in one else [""] * 2
+        rows.append((missed, [one["scenario"], one["telemetry"], one["connections"], f"{one['per_second']:.0f}", *beside,
                               *(f"{one[share]:.2f}" for share in ("p50", "p99", "p99.9")), f"{one['service_us']:.1f}",
                               f"{one['postgres_us']:.1f}", f"{one['together_us']:.1f}", one["bar"] or "",
                               f"{one['statements']:.3f}", f"{one['spans_lost']:.0f}", f"{one['resident_mib']:.1f}", *tail]))
     return draw.table(head, rows)
+
+
+def floor(results):
+    """The bare server, of all rounds."""
+    rows = []
+    for count in sorted({one["connections"] for one in results if "floor_us" in one}):
+        rounds = [taken for one in results if one["connections"] == count and "floor_us" in one for taken in one["rounds"]]
+        per_second, costs, waits = ([taken[name] for taken in rounds] for name in ("floor", "floor_us", "floor_p50"))
+        rows.append([count, f"{statistics.median(per_second):.0f}", f"{statistics.median(costs):.1f}",
+                     f"{min(costs):.1f} to {max(costs):.1f}", f"{statistics.median(waits):.2f}"])
+    return draw.table(["clients", "requests/s", "µs", "from … to", "p50 ms"], rows)
 
 
 def statements(measured):
@@ -101,7 +114,6 @@ def statements(measured):
 
 def write(whole, path):
     """Writes the page."""
-    floors = [[count, f"{one['per_second']:.0f}", f"{one['us']:.1f}", f"{one['p50']:.2f}"] for count, one in whole["floor"].items()]
     results = whole["results"]
     page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>What a request costs</title><style>{draw.STYLE}</style>
 <h1>What a request costs</h1><p>{draw.facts(whole['machine'])}</p><p>{whole['settings']['rounds']} × {whole['settings']['seconds']:g} s
@@ -111,7 +123,7 @@ share the machine.</p>
 <h2>Processor time a request, 64 clients</h2><p>Microseconds, user and system, of all threads. Red: the bar, for telemetry in full.</p>{costs(results)}
 <h2>Throughput as a share of the floor</h2><p>The floor is a bare hyper server, measured in the same run.</p>{ratios(results)}
 <h2>Latency, 64 clients as fast as they can</h2>{latencies(results)}
-<h2>The floor</h2>{draw.table(["clients", "requests/s", "µs", "p50 ms"], floors)}
+<h2>The floor</h2>{floor(results)}
 {statements(whole['statements'])}
 <h2>All of it</h2><p>Of <b>streams</b> a request is a notification, from the follow that causes it to its event.</p>{table(results)}</html>"""
     with open(path, "w") as file:

@@ -1,6 +1,12 @@
-"""All rounds of one scenario, and what they came to: of the service, of the plain design beside it, of live streams.
+"""All rounds of one scenario, and what they came to: of the service with each kind of telemetry, of the floor and the plain
+design beside it, of live streams.
 
-Each has a service of its own, warms it up, measures some rounds, and leaves the database as it found it.
+    services, warmed up ─▶ the floor, then each of them, in turn ─▶ … as many rounds as are wanted ─▶ medians
+
+What is compared is measured in turn, so that all meet the machine in the same moods: what holds a minute later is another
+cost. So shares of the floor, and what one kind of telemetry costs more than another, are taken within a round, and the
+median is of these. What a round wrote is taken away after it. Where jobs are done, one service runs at a time, for each
+would do the others' jobs.
 """
 
 import sys
@@ -15,47 +21,63 @@ STREAM_SECONDS = 15
 class Rounds:
     """What all scenarios of a run have in common."""
 
-    def __init__(self, how_much, seeded, receiver, floors):
-        self.how_much, self.seeded, self.receiver, self.floors = how_much, seeded, receiver, floors
+    def __init__(self, how_much, seeded, receiver):
+        self.how_much, self.seeded, self.receiver = how_much, seeded, receiver
         self.postgres = servers.postgres()
 
     def _scenario(self, name, host):
         return next(one for one in scenarios.all_of_them(host, *self.seeded) if one.name == name)
 
     def _result(self, scenario, telemetry, connections, taken, bar=None):
-        floor = self.floors.get(connections)
-        one = {"scenario": scenario.name, "telemetry": telemetry, "connections": connections, "bar": bar,
-               **measure.median(taken), "rounds": taken}
-        # Streams have none.
-        with_floor = floor and scenario.crowd != "streams"
-        return {**one, "floor_ratio": one["per_second"] / floor["per_second"] if with_floor else None}
+        return {"scenario": scenario.name, "telemetry": telemetry, "connections": connections, "bar": bar,
+                **measure.median(taken), "rounds": taken}
 
-    def _open_loop(self, server, scenario, connections, per_second):
+    def _open_loop(self, server, scenario, per_second):
         """What clients see at half of what is possible, who do not wait for one another."""
         rate = max(1, int(per_second / 2))
-        return {"rate": rate, **measure.load(server.host, scenario, connections, self.how_much["seconds"], rate)}
+        return {"rate": rate, **measure.load(server.host, scenario, 64, self.how_much["seconds"], rate)}
 
-    def service(self, name, telemetry):
-        """Of the service, with one kind of telemetry, at each number of connections; once beside the plain design."""
-        service = servers.Service(telemetry, self.receiver.host, name in scenarios.WITH_WORKERS)
-        scenario, measured = self._scenario(name, service.host), [(service, telemetry)]
-        if name in scenarios.PLAIN and telemetry == self.how_much["telemetry"][0]:
+    def of(self, name):
+        """Of the service, with each kind of telemetry, at each number of connections."""
+        kinds = self.how_much["telemetry"]
+        if name == "streams":
+            for telemetry in kinds:
+                yield self._streams(telemetry)
+        elif name in scenarios.WITH_WORKERS:
+            for telemetry in kinds:
+                yield from self._in_turn(name, [telemetry])
+        else:
+            yield from self._in_turn(name, kinds)
+
+    def _in_turn(self, name, kinds):
+        """Services with these kinds of telemetry, and the plain design where it answers this."""
+        measured = [(servers.Service(kind, self.receiver.host, name in scenarios.WITH_WORKERS), kind) for kind in kinds]
+        scenario = self._scenario(name, measured[0][0].host)
+        if name in scenarios.PLAIN:
             measured.append((servers.Plain(), "plain"))
-            self._alike(scenario, *(server for server, _ in measured))
+            self._alike(scenario, measured[0][0], measured[-1][0])
         for server, _ in measured:
             measure.load(server.host, scenario, 64, 1.5)
         for connections in self.how_much["connections"]:
-            # In turn, so that both meet the machine in the same moods.
-            rounds = [[measure.measure(server, self.postgres, scenario, connections, self.how_much["seconds"])
-                       for server, _ in measured] for _ in range(self.how_much["rounds"])]
+            rounds = [self._round(measured, scenario, connections) for _ in range(self.how_much["rounds"])]
             for (server, kind), taken in zip(measured, zip(*rounds)):
-                one = self._result(scenario, kind, connections, taken, scenario.bar if server is service else None)
+                one = self._result(scenario, kind, connections, taken, scenario.bar if kind != "plain" else None)
                 if connections == 64 and scenario.paths:
-                    one["open_loop"] = self._open_loop(server, scenario, connections, one["per_second"])
+                    one["open_loop"] = self._open_loop(server, scenario, one["per_second"])
                 yield one
         for server, _ in measured:
             server.stop()
         seed.forget()
+
+    def _round(self, measured, scenario, connections):
+        """One measurement of each, beside the floor."""
+        seconds = self.how_much["seconds"]
+        floor = measure.floor(self.receiver, connections, seconds)
+        taken = [measure.measure(server, self.postgres, scenario, connections, seconds) for server, _ in measured]
+        if scenario.writes:
+            seed.forget()
+        return [{**one, "floor": floor["per_second"], "floor_us": floor["us"], "floor_p50": floor["p50"],
+                 "floor_ratio": one["per_second"] / floor["per_second"]} for one in taken]
 
     def _alike(self, scenario, service, plain):
         """The plain design has to answer what the service answers."""
@@ -65,7 +87,7 @@ class Rounds:
         if first != second:
             sys.exit(f"loadtest: the service answers {first!r}, but plain {second!r}")
 
-    def streams(self, telemetry):
+    def _streams(self, telemetry):
         """Of the service, while many listen to what they are told."""
         service = servers.Service(telemetry, self.receiver.host, workers=True)
         scenario, count = self._scenario("streams", service.host), self.how_much["streams"]
@@ -75,5 +97,6 @@ class Rounds:
             return taken
         one_round(1.5)
         seconds = max(self.how_much["seconds"], STREAM_SECONDS)
-        yield self._result(scenario, telemetry, count, [one_round(seconds) for _ in range(self.how_much["rounds"])])
+        result = self._result(scenario, telemetry, count, [one_round(seconds) for _ in range(self.how_much["rounds"])])
         service.stop()
+        return result
