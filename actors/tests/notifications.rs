@@ -103,9 +103,9 @@ fn take_back(client: Client, user: i64) -> JoinHandle<Client> {
     })
 }
 
-/// Users 2 and 3 have taken their favorites back while these were being told. A recount for the first waits; the second
-/// has not looked for one yet, and waits for the author's clock. Whoever has that, and the second.
-async fn two_take_back(db: &Database) -> (Client, JoinHandle<Client>) {
+/// User 3 takes a favorite back, and waits for the article: whoever holds that, and the user. Meanwhile the author was
+/// told of it, and of user 2's, which a snapshot of before does not see.
+async fn told_meanwhile(db: &Database) -> (Client, JoinHandle<Client>) {
     people(db).await;
     let (system, tree) = System::start(&Settings { jobs: None, ..db.settings.clone() }).await.unwrap();
     system.favorites.add(&caller(), add(2)).await.unwrap();
@@ -113,64 +113,50 @@ async fn two_take_back(db: &Database) -> (Client, JoinHandle<Client>) {
     tree.stop().await;
     let article = transaction(db).await;
     article.batch_execute("select from articles where id = 1 for no key update").await.unwrap();
-    let second = take_back(transaction(db).await, 3);
+    let taking_back = take_back(transaction(db).await, 3);
     waited_for(db, &article).await;
-    // What is told from here on the second does not see, but for what its own locks lead it to.
     let tell = include_str!("../../sql/queries/notifications/tell_authors.sql");
     for user in [2_i64, 3] {
         db.client.execute(tell, &[&vec![1_i64], &vec![user], &vec![None::<String>]]).await.unwrap();
     }
-    let first = "update jobs set state = 'completed', finished_at = now();
-                 delete from favorites where user_id = 2;
+    db.client.batch_execute("update jobs set state = 'completed', finished_at = now()").await.unwrap();
+    (article, taking_back)
+}
+
+#[tokio::test]
+async fn what_was_told_while_a_favorite_was_being_taken_back_is_taken_back_with_it() {
+    let db = database().await;
+    let (article, taking_back) = told_meanwhile(&db).await;
+    article.batch_execute("commit").await.unwrap();
+    taking_back.await.unwrap().batch_execute("commit").await.unwrap();
+    assert_eq!(told(&db).await, [(2, 1)]);
+}
+
+#[tokio::test]
+async fn what_was_read_is_not_taken_back() {
+    let db = database().await;
+    let (article, taking_back) = told_meanwhile(&db).await;
+    db.client.batch_execute("update notifications set read_at = now()").await.unwrap();
+    article.batch_execute("commit").await.unwrap();
+    taking_back.await.unwrap().batch_execute("commit").await.unwrap();
+    assert_eq!(told(&db).await, [(3, 2)]);
+}
+
+/// Nodes of before took a favorite back by a job where they could not see what was told of it.
+#[tokio::test]
+async fn a_recount_that_an_older_node_left_counts_what_is_taken_back_meanwhile() {
+    let db = database().await;
+    let (article, taking_back) = told_meanwhile(&db).await;
+    let older = "delete from favorites where user_id = 2;
                  insert into jobs (kind, args, unique_key)
                  select 'favorites_recounted', jsonb_build_object('notification_id', id), id from notifications";
-    db.client.batch_execute(first).await.unwrap();
-    let clock = transaction(db).await;
-    clock.batch_execute("select from notification_clocks where user_id = 1 for update").await.unwrap();
+    db.client.batch_execute(older).await.unwrap();
     article.batch_execute("commit").await.unwrap();
-    waited_for(db, &clock).await;
-    (clock, second)
-}
-
-async fn recounts(db: &Database, state: &str) -> i64 {
-    let count = "select count(*) from jobs where kind = 'favorites_recounted' and state = $1";
-    db.client.query_one(count, &[&state]).await.unwrap().get(0)
-}
-
-#[tokio::test]
-async fn a_favorite_taken_back_is_counted_by_a_recount_that_waited_already_and_leaves_no_other() {
-    let db = database().await;
-    let (clock, second) = two_take_back(&db).await;
-    clock.batch_execute("commit").await.unwrap();
-    let second = second.await.unwrap();
+    let taken_back = taking_back.await.unwrap();
     let (_system, tree) = System::start(&db.settings).await.unwrap();
-    // It has begun, and must not count before the second has committed.
-    waited_for(&db, &second).await;
-    second.batch_execute("commit").await.unwrap();
-    assert_eq!(told(&db).await, []);
-    assert_eq!(recounts(&db, "completed").await, 1);
-    tree.stop().await;
-}
-
-#[tokio::test]
-async fn a_recount_that_has_begun_is_not_relied_upon() {
-    let db = database().await;
-    let (clock, second) = two_take_back(&db).await;
-    let claimer = transaction(&db).await;
-    let claim = "update jobs set state = 'running', attempt = 1, worker = gen_random_uuid(), started_at = now(),
-                 unique_key = null where kind = 'favorites_recounted'";
-    assert_eq!(claimer.execute(claim, &[]).await.unwrap(), 1);
-    clock.batch_execute("commit").await.unwrap();
-    // The second waits to see what becomes of it.
-    waited_for(&db, &claimer).await;
-    claimer.batch_execute("commit").await.unwrap();
-    second.await.unwrap().batch_execute("commit").await.unwrap();
-    assert_eq!((recounts(&db, "running").await, recounts(&db, "available").await), (1, 1));
-    // The one that had begun counted while nothing of the second was to be seen.
-    let counted = "update notifications set count = 1, actor_id = 3;
-                   update jobs set state = 'completed', finished_at = now(), worker = null where state = 'running'";
-    db.client.batch_execute(counted).await.unwrap();
-    let (_system, tree) = System::start(&db.settings).await.unwrap();
+    // It has begun, and must not count before the other has committed.
+    waited_for(&db, &taken_back).await;
+    taken_back.batch_execute("commit").await.unwrap();
     assert_eq!(told(&db).await, []);
     tree.stop().await;
 }

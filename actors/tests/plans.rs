@@ -8,8 +8,9 @@ mod support {
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::StreamExt;
 use support::database::{connect, database};
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 
 const CLAIM: &str = include_str!("../../sql/queries/jobs/claim.sql");
 const COMPLETE: &str = include_str!("../../sql/queries/jobs/complete.sql");
@@ -95,6 +96,54 @@ async fn no_statement_reads_all_of_an_index_because_there_was_nothing_when_it_wa
             }
         }
     }
+}
+
+/// As `favorites/set` would, which does not show what the function does.
+#[tokio::test]
+async fn what_is_taken_back_is_found_by_its_id_by_plans_that_were_made_while_nothing_was_told() {
+    let db = database().await;
+    let told = "insert into users (email, name, password_hash)
+                select n || '@example.com', n, '' from generate_series(1, 3) n;
+                insert into articles (author_id, slug, title, body) values (1, 'slug', 'title', 'body');
+                insert into notifications (user_id, kind, actor_id, article_id, count) values (1, 'article_favorited', 2, 1, 2)";
+    for known in KNOWN {
+        for statements in ["truncate users, notifications restart identity cascade", known, told] {
+            db.client.batch_execute(statements).await.unwrap();
+        }
+        let config = &db.settings.postgres.planned_once().config;
+        // One of two that it stands for, then the other.
+        let plans = nested_plans(config, &["select take_back('{1}')", "select take_back('{1}')"]).await;
+        let scans: Vec<&str> = plans.lines().filter(|line| line.contains(" on notifications")).collect();
+        let by_id = |line: &&str| line.contains("Scan using notifications_pk") || line.contains("Tid Scan");
+        let (found, others): (Vec<&str>, Vec<&str>) =
+            scans.into_iter().filter(|line| line.contains(" Scan ")).partition(by_id);
+        assert!(found.len() >= 6 && others.is_empty(), "{plans}");
+        let left = db.client.query_one("select count(*) from notifications", &[]).await.unwrap();
+        assert_eq!(left.get::<_, i64>(0), 0, "both are taken back");
+    }
+}
+
+/// The plans of all statements within these.
+async fn nested_plans(config: &tokio_postgres::Config, statements: &[&str]) -> String {
+    let (client, mut connection) = config.connect(NoTls).await.unwrap();
+    let messages = futures_util::stream::poll_fn(move |context| connection.poll_message(context));
+    let notices = tokio::spawn(
+        messages
+            .filter_map(async |message| match message {
+                Ok(AsyncMessage::Notice(notice)) => Some(notice.message().to_owned()),
+                _ => None,
+            })
+            .collect::<Vec<_>>(),
+    );
+    let explain = "load 'auto_explain';
+                   set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on;
+                   set client_min_messages = log";
+    client.batch_execute(explain).await.unwrap();
+    for statement in statements {
+        client.batch_execute(statement).await.unwrap();
+    }
+    drop(client);
+    notices.await.unwrap().join("\n")
 }
 
 /// The first column of each index.

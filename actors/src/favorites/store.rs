@@ -1,6 +1,6 @@
 //! The domain's statement.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::articles::store::{article, body_of};
@@ -22,21 +22,24 @@ pub(super) struct Set {
 /// A pair, its wanted state, and the trace that its job belongs to.
 pub(super) type Wish = (Pair, bool, Option<String>);
 
-/// Those of the wishes whose article and user exist.
+/// Those of the wishes whose article exists. A user who has gone is found as if nothing were left to do for them.
 pub(super) async fn set(db: &Postgres, scope: &Scope, wishes: &[Wish]) -> Result<HashMap<Pair, Set>, Fault> {
     let slugs: Vec<&str> = wishes.iter().map(|((slug, _), ..)| slug.as_str()).collect();
     let users: Vec<i64> = wishes.iter().map(|((_, user), ..)| user.0).collect();
     let wanted: Vec<bool> = wishes.iter().map(|(_, wanted, _)| *wanted).collect();
     let traces: Vec<Option<&str>> = wishes.iter().map(|(.., trace)| trace.as_deref()).collect();
     let rows = db.write(scope, sql!("favorites/set"), &[&slugs, &users, &wanted, &traces]).await?;
-    let mut set = HashMap::with_capacity(wishes.len());
-    for row in &rows {
-        let article = Shared::new(article(row, body_of(row)));
-        let (users, were_favorited): (Vec<i64>, Vec<bool>) = (row.get("user_ids"), row.get("were_favorited"));
-        set.extend(users.into_iter().zip(were_favorited).map(|(user, was_favorited)| {
-            let pair = (article.slug.clone(), UserId(user));
-            (pair, Set { was_favorited, article: Arc::clone(&article) })
-        }));
-    }
-    Ok(set)
+    let articles: HashMap<&str, (Arc<Shared<Article>>, HashSet<i64>)> = rows
+        .iter()
+        .map(|row| {
+            let changed: Option<Vec<i64>> = row.get("changed");
+            (row.get("slug"), (Shared::new(article(row, body_of(row))), changed.into_iter().flatten().collect()))
+        })
+        .collect();
+    let as_found = |(pair, wanted, _): &Wish| {
+        let (article, changed) = articles.get(pair.0.as_str())?;
+        let was_favorited = *wanted != changed.contains(&pair.1.0);
+        Some((pair.clone(), Set { was_favorited, article: Arc::clone(article) }))
+    };
+    Ok(wishes.iter().filter_map(as_found).collect())
 }

@@ -46,7 +46,8 @@ pub(super) enum Tell {
     Author,
     /// Somebody, of a follower.
     Followed,
-    /// An author, of favorites, what is still true after one was taken back while it was being told.
+    /// An author, of favorites, what is still true after one was taken back while it was being told. Left by older nodes:
+    /// whoever takes one back sees to it since (`take_back`).
     Recounted,
 }
 
