@@ -37,8 +37,8 @@ use tokio_postgres::{Config, NoTls, Row};
 const POOL: usize = 16;
 /// What the service's connections for reads by key have, and one plan for all: the service comes by it when it has served
 /// several at once, whereas a statement for one would be planned anew each time, and the two would differ in that above all.
-const OPTIONS: &str = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
-    -c plan_cache_mode=force_generic_plan";
+const OPTIONS: &str = "-c jit=off -c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off \
+    -c enable_mergejoin=off -c enable_memoize=off -c plan_cache_mode=force_generic_plan";
 
 /// What went wrong.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;

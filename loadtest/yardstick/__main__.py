@@ -1,4 +1,4 @@
-"""The run: servers, seed, floor, scenarios, statements, and what they came to."""
+"""The run: servers, seed, scenarios beside the floor, statements, and what they came to."""
 
 import argparse
 import json

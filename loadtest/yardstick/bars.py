@@ -44,6 +44,9 @@ def _costs(at):
 
 
 def _scaled(one):
+    # Results of before the floor was measured in each round.
+    if "floor_us" not in one:
+        return ""
     scaled = statistics.median(taken["together_us"] / taken["floor_us"] for taken in one["rounds"]) * FLOOR_US
     return f"{scaled:.1f} µs at a floor of {FLOOR_US} µs; here it took {one['floor_us']:.1f}"
 

@@ -38,7 +38,7 @@ def costs(results):
 
 def ratios(results):
     """Throughput as a share of the floor, for each scenario, by connections and telemetry."""
-    shown = [one for one in results if "floor_ratio" in one]
+    shown = [one for one in results if "floor_us" in one]
     if not shown:
         return ""
     kinds = {one["telemetry"] for one in shown}
@@ -84,7 +84,7 @@ def table(results):
         tail = [opened["rate"], *(f"{opened[share]:.2f}" for share in ("p50", "p99", "p99.9"))] if opened else [""] * 4
         missed = (one["bar"] and one["telemetry"] == "full" and one["connections"] == bars.CLIENTS
                   and one["together_us"] > one["bar"])
-        beside = [f"{one['floor_ratio']:.0%}", f"{one['floor_us']:.1f}"] if "floor_ratio" in one else [""] * 2
+        beside = [f"{one['floor_ratio']:.0%}", f"{one['floor_us']:.1f}"] if "floor_us" in one else [""] * 2
         rows.append((missed, [one["scenario"], one["telemetry"], one["connections"], f"{one['per_second']:.0f}", *beside,
                               *(f"{one[share]:.2f}" for share in ("p50", "p99", "p99.9")), f"{one['service_us']:.1f}",
                               f"{one['postgres_us']:.1f}", f"{one['together_us']:.1f}", one["bar"] or "",

@@ -5,7 +5,7 @@ design beside it, of live streams.
 
 What is compared is measured in turn, so that all meet the machine in the same moods: what holds a minute later is another
 cost. So shares of the floor, and what one kind of telemetry costs more than another, are taken within a round, and the
-median is of these. What a round wrote is taken away after it. Where jobs are done, one service runs at a time, for each
+median is of these. What was written is taken away after each measurement. Where jobs are done, one service runs at a time, for each
 would do the others' jobs.
 """
 
@@ -35,7 +35,9 @@ class Rounds:
     def _open_loop(self, server, scenario, per_second):
         """What clients see at half of what is possible, who do not wait for one another."""
         rate = max(1, int(per_second / 2))
-        return {"rate": rate, **measure.load(server.host, scenario, 64, self.how_much["seconds"], rate)}
+        seen = measure.load(server.host, scenario, 64, self.how_much["seconds"], rate)
+        self._forget(scenario)
+        return {"rate": rate, **seen}
 
     def of(self, name):
         """Of the service, with each kind of telemetry, at each number of connections."""
@@ -58,6 +60,7 @@ class Rounds:
             self._alike(scenario, measured[0][0], measured[-1][0])
         for server, _ in measured:
             measure.load(server.host, scenario, 64, 1.5)
+        self._forget(scenario)
         for connections in self.how_much["connections"]:
             rounds = [self._round(measured, scenario, connections) for _ in range(self.how_much["rounds"])]
             for (server, kind), taken in zip(measured, zip(*rounds)):
@@ -71,13 +74,19 @@ class Rounds:
 
     def _round(self, measured, scenario, connections):
         """One measurement of each, beside the floor."""
-        seconds = self.how_much["seconds"]
+        seconds, taken = self.how_much["seconds"], []
         floor = measure.floor(self.receiver, connections, seconds)
-        taken = [measure.measure(server, self.postgres, scenario, connections, seconds) for server, _ in measured]
+        for server, _ in measured:
+            one = measure.measure(server, self.postgres, scenario, connections, seconds)
+            self._forget(scenario)
+            taken.append({**one, "floor": floor["per_second"], "floor_us": floor["us"], "floor_p50": floor["p50"],
+                          "floor_ratio": one["per_second"] / floor["per_second"]})
+        return taken
+
+    def _forget(self, scenario):
+        """What it wrote, which the next measurement shall not meet."""
         if scenario.writes:
             seed.forget()
-        return [{**one, "floor": floor["per_second"], "floor_us": floor["us"], "floor_p50": floor["p50"],
-                 "floor_ratio": one["per_second"] / floor["per_second"]} for one in taken]
 
     def _alike(self, scenario, service, plain):
         """The plain design has to answer what the service answers."""

@@ -26,7 +26,7 @@ class Scenario:
     bar: float | None = None
     # Whether answers are asked for compressed.
     gzip: bool = False
-    # Whether it writes what the next round shall not meet.
+    # Whether it writes what the next measurement shall not meet.
     writes: bool = False
 
 

@@ -27,8 +27,8 @@ LEAVING = 0.3
 # Of each read there are some with other values, drawn by chance. More would cost more to plan than to execute.
 VARIANTS = 4
 # As the service's connections are set up: those for reads by key, and those for writes.
-BY_KEY = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-WRITING = "-c jit=off"
+WRITING = "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off"
+BY_KEY = f"{WRITING} -c enable_hashjoin=off -c enable_mergejoin=off -c enable_memoize=off"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BODY = "lorem ipsum dolor sit amet " * 38
 # What it is found by, as the service writes it: every word with its places. All of them are their own stems.

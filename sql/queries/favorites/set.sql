@@ -50,8 +50,13 @@ with target as (
     join wanted w using (article_id, user_id)
     where w.author_id <> n.user_id
 ), untold as materialized (
-    -- Of favorites that were taken back after their author had been told of them.
-    select take_back(array_agg(notification_id)) from removed where notification_id is not null having count(*) > 0
+    -- Of favorites that were taken back after their author had been told of them. All favorites are locked before whatever
+    -- this locks, those that are added as well.
+    select take_back(array_agg(notification_id))
+    from removed
+    cross join (select count(*) from added) before
+    where notification_id is not null
+    having count(*) > 0
 )
 select c.user_ids as changed,
        t.body,
