@@ -95,8 +95,8 @@ class Service:
         self.host, self.admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         settings = {"HTTP_ADDR": self.host, "ADMIN_ADDR": self.admin, "RATE_LIMITS": "off", "LOG_FORMAT": "json",
                     "JWT_SECRET": SECRET, "ACCESS_TOKEN_SECONDS": "86400", "SHUTDOWN_DELAY_MS": "0",
-                    # All clients have one address here.
-                    "HTTP_MAX_CONNECTIONS_PER_ADDRESS": "10000", **more}
+                    # All clients have one address here, and may all log in at once.
+                    "HTTP_MAX_CONNECTIONS_PER_ADDRESS": "10000", "PASSWORD_QUEUE": "1024", **more}
         if telemetry != "off":
             settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://{receiver}"
         self.log = open(f"{DATA}/service.log", "ab")

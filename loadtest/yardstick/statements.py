@@ -48,8 +48,12 @@ class Script:
     def text(self):
         with open(f"{QUERIES}/{self.statement}.sql") as file:
             statement = "".join(line for line in file if not line.lstrip().startswith("--"))
+        # To pgbench each place where a value stands is a value of its own, whose type the other places do not tell.
+        types = [name for name, in seed.sql(
+            f"prepare it as {statement}; select unnest(parameter_types)::text from pg_prepared_statements where name = 'it'")]
         def filled(arguments):
-            return re.sub(r"\$(\d+)", lambda found: arguments[int(found[1]) - 1], statement)
+            typed = [f"({argument})::{name}" for argument, name in zip(arguments, types, strict=True)]
+            return re.sub(r"\$(\d+)", lambda found: typed[int(found[1]) - 1], statement)
         return self.start + "".join(f"{filled(arguments).strip()};\n" for arguments in self.executions)
 
 
