@@ -5,8 +5,8 @@ design beside it, of live streams.
 
 What is compared is measured in turn, so that all meet the machine in the same moods: what holds a minute later is another
 cost. So shares of the floor, and what one kind of telemetry costs more than another, are taken within a round, and the
-median is of these. What was written is taken away after each measurement. Where jobs are done, one service runs at a time, for each
-would do the others' jobs.
+median is of these. What was written is taken away after each measurement, but for the mix, whose jobs may be under way.
+Where jobs are done, one service runs at a time, for each would do the others' jobs.
 """
 
 import sys
